@@ -1,0 +1,1 @@
+"""Sound in: ffmpeg and PortAudio, hidden."""

@@ -1,0 +1,1 @@
+"""The product shown at its main job, in a few minutes, on one machine."""

@@ -1,0 +1,1 @@
+"""Windows in, unit vectors out: torch, hidden."""

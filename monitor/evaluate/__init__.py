@@ -1,0 +1,1 @@
+"""The workshop that measures; never imported by the daemon."""

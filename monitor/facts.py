@@ -1,0 +1,130 @@
+"""What happened, told sideways to whoever counts it.
+
+A fact is frozen, holds no handle, and is told once, by the folder in which it happened; `observe/` turns facts into metrics
+and log lines. Imports nothing of the project but `messages`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from monitor.messages import EventKind, StreamState
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """The root of all facts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamStateChanged(Fact):
+    """A stream went online, quiet or away."""
+
+    stream: str
+    state: StreamState
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamRestarted(Fact):
+    """A stream's source was lost and will be opened again."""
+
+    stream: str
+    reason: str
+    retry_in_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundReceived(Fact):
+    """Sound came in."""
+
+    stream: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowsDropped(Fact):
+    """Windows were shed, unanalysed."""
+
+    stream: str
+    count: int
+    where: str
+    """`batcher` (waited too long for the encoder) or `matcher`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchEncoded(Fact):
+    """The encoder finished a batch."""
+
+    windows: int
+    capacity: int
+    took_s: float
+    oldest_waited_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BatchMatched(Fact):
+    """The matcher finished a batch: lookups and tracking."""
+
+    windows: int
+    search_s: float
+    track_s: float
+    behind_s: float
+    """Age of the oldest window of the batch when its result was there."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionTold(Fact):
+    """A detection was handed to the outbox."""
+
+    stream: str
+    kind: EventKind
+    reference: str
+    latency_s: float
+    """From the first second of the play on air to now; only meaningful for `started`."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MessagePublished(Fact):
+    """The broker acknowledged a message."""
+
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerStateChanged(Fact):
+    """The MQTT broker came or went."""
+
+    connected: bool
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxChanged(Fact):
+    """The outbox holds this much that is not yet acknowledged."""
+
+    depth: int
+    oldest_utc_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogLoaded(Fact):
+    """A generation of the catalogue went into service."""
+
+    generation: int
+    references: int
+    fingerprints: int
+    index_kind: str
+    took_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogRefused(Fact):
+    """A new generation of the catalogue could not be loaded; the old one stays in service."""
+
+    reason: str
+
+
+Tell = Callable[[Fact], None]
+"""How a folder tells a fact: any function that takes one and neither blocks nor raises."""

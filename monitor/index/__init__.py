@@ -1,0 +1,1 @@
+"""Vectors in, nearest reference positions out: Faiss, hidden."""

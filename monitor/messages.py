@@ -1,0 +1,142 @@
+"""What travels through the pipeline, in the order sound does.
+
+Knows shapes and units. Media time of a stream is whole samples at the recipe's rate since the stream was first opened; it
+runs on through reconnects (a gap is a jump in position, never a stretch). Imports nothing of the project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """A piece of decoded sound, mono, as it came in."""
+
+    stream: str
+    position: int
+    """Media time of the first sample, in samples."""
+    samples: NDArray[np.float32]
+    """Shape [n], full scale is 1.0."""
+    arrived_s: float
+    """Monotonic clock when the last sample had arrived."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Window:
+    """One second of a stream, on the hop grid."""
+
+    stream: str
+    hop: int
+    """The window covers samples [hop * hop_samples, hop * hop_samples + window_samples) of media time."""
+    samples: NDArray[np.float32]
+    """Shape [window_samples]."""
+    arrived_s: float
+    """Monotonic clock when the window was complete."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Embeddings:
+    """Fingerprints of one batch of windows, in the order of the windows."""
+
+    streams: tuple[str, ...]
+    hops: NDArray[np.int64]
+    """Shape [n]."""
+    vectors: NDArray[np.float32]
+    """Shape [n, dim], unit length."""
+    arrived_s: NDArray[np.float64]
+    """Shape [n], monotonic clock when each window was complete."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reference:
+    """Who a recording in the catalogue is."""
+
+    id: int
+    path: str
+    title: str = ""
+    artist: str = ""
+    album: str = ""
+    isrc: str = ""
+    duration_s: float = 0.0
+    custom: dict[str, str] = field(default_factory=dict)
+    """Further columns of the operator's CSV, carried through to the detections."""
+
+
+class EventKind(StrEnum):
+    """What a message says about a play."""
+
+    STARTED = "started"
+    UPDATED = "updated"
+    ENDED = "ended"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Play:
+    """One play of one reference on one stream, as far as it is known now. Times are media time in seconds."""
+
+    stream: str
+    reference_id: int
+    start_s: float
+    end_s: float
+    reference_start_s: float
+    """Where in the reference the play begins."""
+    reference_end_s: float
+    speed: float
+    """Seconds of the reference per second on air: 1.02 is played 2 % fast."""
+    score: float
+    """Mean similarity along the alignment, -1 to 1."""
+    evidence: float
+    """Accumulated log-likelihood ratio in nats."""
+    confidence: float
+    """Probability that the named recording was on air, 0 to 1."""
+    detected_s: float
+    """Media time at which it was first certain enough to be told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlayEvent:
+    """Something the tracker has to say about a play."""
+
+    kind: EventKind
+    number: int
+    """Number of the play on its stream since the daemon started; the same for all events of a play."""
+    play: Play
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Detection:
+    """What a subscriber is told: a play event with its names and its place in UTC.
+
+    `id` is the same for all events of a play. `sequence` is assigned by the outbox.
+    """
+
+    id: str
+    kind: EventKind
+    station: str
+    start_utc_s: float
+    """Seconds since 1970-01-01T00:00:00Z."""
+    end_utc_s: float
+    uncertainty_s: float
+    """Half width of the interval that holds the true start with 95 % probability."""
+    detected_utc_s: float
+    play: Play
+    reference: Reference
+    recipe: str
+    """Hash of the encoder recipe."""
+    generation: int
+    """Generation of the catalogue."""
+
+
+class StreamState(StrEnum):
+    """What a station is doing, as told on its status topic."""
+
+    CONNECTING = "connecting"
+    ONLINE = "online"
+    SILENT = "silent"
+    RECONNECTING = "reconnecting"
+    OFFLINE = "offline"

@@ -1,0 +1,1 @@
+"""Facts in, numbers and notices out: Prometheus, HTTP, systemd and the journal, hidden."""

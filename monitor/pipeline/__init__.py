@@ -1,0 +1,1 @@
+"""Stages, bounded queues, supervision, drain and health: asyncio's sharp edges, hidden."""

@@ -1,0 +1,1 @@
+"""Detections in, acknowledged messages out: MQTT, hidden."""

@@ -1,0 +1,170 @@
+"""Every knob an operator may turn: its default, its unit and the reason for the value.
+
+Knows the shape of config.toml, one dataclass a section; reading and judging the file is `config.py`'s work. What decides the
+meaning of a fingerprint is not here but in `core/recipe.py`. Imports nothing of the project.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+
+
+class SourceKind(StrEnum):
+    """Where a stream's sound comes from."""
+
+    URL = "url"
+    SOUNDCARD = "soundcard"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StreamSettings:
+    """One station: a [[stream]] table."""
+
+    name: str
+    """Station name: topic level, metric label, key of everything stored. Letters, digits, `.`, `_` and `-`."""
+    url: str = ""
+    """Anything ffmpeg opens: http(s), HLS, udp, rtp, srt, rtmp, rtsp, or a file. Credentials in it are masked wherever printed."""
+    kind: SourceKind = SourceKind.URL
+    """`soundcard` listens to `device` through PortAudio instead of opening `url`."""
+    device: str = ""
+    """Sound card: part of its name or its index; empty is the system's default input."""
+    no_data_timeout_s: float = 10.0
+    """Reopen when no sound arrived for so long: players buffer 5 to 10 s, so listeners hear a gap from about here on."""
+    silence_db: float = -60.0
+    """Below this level (dBFS, over `silence_after_s`) the station is reported silent; broadcast practice is -60 dB."""
+    silence_after_s: float = 15.0
+    """How long it must be quiet to be reported silent; 10 to 15 s is what silence detectors at transmitters use."""
+    realtime: bool = True
+    """For a file: play it at its own pace. Ignored for network streams, which come at theirs."""
+    loop: bool = False
+    """For a file: start again at its end instead of ending."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogSettings:
+    """The recordings to listen for: [catalog]."""
+
+    path: Path = Path("/var/lib/monitor/catalog")
+    """Folder made by `monitor catalog add`."""
+    poll_s: float = 2.0
+    """How often a running daemon looks for a new generation; a look is one small SQLite read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EncoderSettings:
+    """The fingerprint network: [encoder]."""
+
+    name: str = "compact"
+    """Which of the installed encoders; must be the one the catalogue was made with."""
+    device: str = "auto"
+    """`auto` takes the first CUDA device when there is one, otherwise the CPU; or `cpu`, `cuda`, `cuda:1`."""
+    threads: int = 0
+    """CPU threads for the network; 0 leaves the choice to torch (all cores)."""
+    max_batch: int = 256
+    """Windows per batch at most: beyond a few hundred neither CPU nor GPU gains, and latency grows."""
+    max_wait_s: float = 0.25
+    """How long the first window of a batch may wait for company: half a hop keeps latency low and batches full."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MatcherSettings:
+    """When a detection is told: [matcher]."""
+
+    false_alarms_per_day: float = 1.0
+    """False detections the operator accepts per station and day; the evidence needed follows from it and the catalogue's size."""
+    min_play_s: float = 2.0
+    """Plays shorter than this are not told."""
+    bridge_s: float = 10.0
+    """A recording may be unheard for so long (talk-over, fade, drop-out) and still be the same play."""
+    ring_s: float = 180.0
+    """How much of each stream's fingerprints is kept to look back into; 512 bytes per half second."""
+    update_every_s: float = 30.0
+    """A running play is told again (`updated`) so often; 0 tells only start and end."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MqttSettings:
+    """Where detections go: [mqtt]."""
+
+    host: str = "localhost"
+    """Broker's host name or address."""
+    port: int = 1883
+    """1883 plain, 8883 with TLS by convention."""
+    username: str = ""
+    """Empty: no authentication."""
+    password: str = ""
+    """Better kept out of the file: `password_file`, or MONITOR_MQTT_PASSWORD in the environment."""
+    password_file: str = ""
+    """File whose first line is the password (a systemd credential, say)."""
+    tls: bool = False
+    """Speak TLS to the broker."""
+    ca_file: str = ""
+    """Certificates to trust; empty takes the system's."""
+    cert_file: str = ""
+    """Client certificate, if the broker asks for one."""
+    key_file: str = ""
+    """Key of the client certificate."""
+    client_id: str = "monitor"
+    """Must be unique on the broker; two clients of one id throw each other out."""
+    prefix: str = "monitor"
+    """First level(s) of every topic."""
+    keepalive_s: int = 30
+    """The broker publishes the last will after 1.5 times this without a sign of life."""
+    ack_timeout_s: float = 10.0
+    """A message not acknowledged for so long is sent again on a new connection."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OutboxSettings:
+    """Detections on disk until the broker has them: [outbox]."""
+
+    path: Path = Path("/var/lib/monitor/outbox.db")
+    """SQLite file; its folder must be writable."""
+    keep_days: float = 30.0
+    """Delivered messages are kept so long, for questions afterwards."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HttpSettings:
+    """Metrics and health: [http]."""
+
+    enabled: bool = True
+    """Serve /metrics, /livez and /readyz."""
+    bind: str = "127.0.0.1"
+    """Loopback unless told otherwise: the pages tell what is monitored."""
+    port: int = 9464
+    """9464 is the port Prometheus lists for exporters of this kind; 0 takes a free one and logs it."""
+
+
+class LogFormat(StrEnum):
+    """How log lines look."""
+
+    AUTO = "auto"
+    CONSOLE = "console"
+    JSON = "json"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LogSettings:
+    """What is logged: [log]."""
+
+    level: str = "info"
+    """debug, info, warning or error."""
+    format: LogFormat = LogFormat.AUTO
+    """`auto`: readable on a terminal, JSON when the output goes to the journal or a file."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """The whole of config.toml."""
+
+    stream: tuple[StreamSettings, ...] = ()
+    catalog: CatalogSettings = field(default_factory=CatalogSettings)
+    encoder: EncoderSettings = field(default_factory=EncoderSettings)
+    matcher: MatcherSettings = field(default_factory=MatcherSettings)
+    mqtt: MqttSettings = field(default_factory=MqttSettings)
+    outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    http: HttpSettings = field(default_factory=HttpSettings)
+    log: LogSettings = field(default_factory=LogSettings)

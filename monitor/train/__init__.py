@@ -1,0 +1,1 @@
+"""The workshop that makes encoders; never imported by the daemon."""
