@@ -1,0 +1,36 @@
+"""`monitor train`: fetch the audio, train an encoder."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def register(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the command."""
+    parser = subparsers.add_parser("train", help="train an encoder from free audio", description=__doc__)
+    parser.add_argument("--recipe", default="compact", help="a shipped recipe, or a .toml file (default: %(default)s)")
+    parser.add_argument("--out", type=Path, help="folder of the run: checkpoint, log, weights (default: train-NAME); taken up again if there")
+    parser.add_argument("--cache", type=Path, help="folder for fetched and packed audio (default: ~/.cache/monitor)")
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+    parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")
+    parser.add_argument("--fetch-only", action="store_true", help="fetch, decode and pack the audio, then stop")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Train, or only fetch."""
+    from monitor.train import data, loop, recipe, report
+
+    chosen, text = recipe.read(arguments.recipe)
+    cache = arguments.cache or data.default_cache()
+    data.prepare(cache, ("train", "validation", "public-test"), data.KINDS, arguments.jobs, print)
+    if arguments.fetch_only:
+        return 0
+    out = arguments.out or Path(f"train-{chosen.name}")
+    started = loop.Run(chosen, cache, out, arguments.device)
+    path = started.train(print)
+    report.write(out, path, text, started.progress.log, cache)
+    print(f"{path}: beside it the model card, the log and the curve")
+    return 0

@@ -1,0 +1,142 @@
+"""How well the last seconds of a stream fit a place in a recording, whatever the speed.
+
+Knows fingerprints and straight lines through them. An alignment is a line: at hop h of the stream the recording is at position
+`position + speed * (h - hop)` hops. Lines are scored on the stored vectors, window by window, not on what a search happened to return. Knows nothing
+of streams, plays or thresholds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.evidence import Evidence
+
+SPEEDS = (0.94, 0.96, 0.98, 1.0, 1.02, 1.04, 1.06)
+"""Half a step off, a line is half a hop wrong after 25 hops: as far as a fingerprint can tell."""
+INTERCEPTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
+"""Hops by which the newest position may be off: what a search hit leaves open."""
+SPAN = 24
+"""Hops scored together: 12 s."""
+MARGIN = 3
+"""Positions beyond the straight diagonal that the steepest line reaches within the span."""
+
+
+class References(Protocol):
+    """Stored fingerprints."""
+
+    def hops(self, reference_id: int) -> int:
+        """Number of fingerprints of a reference; 0 when unknown."""
+        ...
+
+    def fingerprints(self, reference_id: int, start: int, stop: int) -> NDArray[np.float32]:
+        """Vectors [stop - start, dim] of consecutive hops of a reference."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alignment:
+    """A line through a recording and what speaks for it."""
+
+    reference_id: int
+    hop: int
+    """Newest hop of the stream that was looked at."""
+    position: float
+    """Hops into the recording at `hop`."""
+    speed: float
+    evidence: float
+    """Nats, from the hop where it began to speak for the recording."""
+    hops: int
+    """Hops since then."""
+    similarity: float
+    """Mean over those hops."""
+
+    def at(self, hop: float) -> float:
+        """Return the position in the recording at a hop of the stream."""
+        return self.position + self.speed * (hop - self.hop)
+
+
+def stored(references: References, reference_id: int, start: int, count: int) -> NDArray[np.float32]:
+    """Return vectors [count, dim] from `start` on; those before the recording's beginning or after its end are zero."""
+    first, last = max(start, 0), min(start + count, references.hops(reference_id))
+    if first >= last:
+        dim = references.fingerprints(reference_id, 0, 0).shape[1]
+        return np.zeros((count, dim), np.float32)
+    inside = references.fingerprints(reference_id, first, last)
+    return np.pad(inside, ((first - start, start + count - last), (0, 0)))
+
+
+def _lines() -> NDArray[np.int64]:
+    """Index [lines, SPAN] into the band [SPAN, 2 * MARGIN + 1]: for each line the column at each hop, oldest first."""
+    ago = np.arange(SPAN)[::-1]
+    return np.stack(
+        [np.rint(MARGIN + shift + (1.0 - speed) * ago).clip(0, 2 * MARGIN).astype(np.int64) for speed in SPEEDS for shift in INTERCEPTS]
+    )
+
+
+_LINES = _lines()
+_LINE_SPEED = np.repeat(SPEEDS, len(INTERCEPTS))
+_LINE_SHIFT = np.tile(INTERCEPTS, len(SPEEDS))
+_NEAR_STRAIGHT = (2.0 * np.abs(_LINE_SPEED - 1.0) + 0.1 * np.abs(_LINE_SHIFT)).astype(np.float32)
+"""Breaks ties between lines that pass through the same windows: the straighter, the likelier."""
+
+
+def score(
+    heard: NDArray[np.float32],
+    present: NDArray[np.bool_],
+    hop: int,
+    candidates: Sequence[tuple[int, int]],
+    references: References,
+    evidence: Evidence,
+) -> list[Alignment]:
+    """Find the best line through each candidate.
+
+    Args:
+        heard: The stream's last fingerprints [SPAN, dim], newest last.
+        present: Which of them were heard [SPAN]; the others say nothing.
+        hop: Hop of the newest.
+        candidates: Reference id and position at the newest hop, each.
+        references: Where the stored fingerprints are.
+        evidence: What a similarity says.
+
+    Returns:
+        One alignment a candidate, in their order.
+    """
+    width = 2 * MARGIN + 1
+    tables = np.stack([stored(references, who, position - SPAN + 1 - MARGIN, SPAN + 2 * MARGIN) for who, position in candidates])
+    bands = np.lib.stride_tricks.sliding_window_view(tables, width, axis=1)
+    similarity = np.einsum("sd,csdw->csw", heard, bands, optimize=True)
+    inside = np.stack(
+        [
+            (np.arange(SPAN + 2 * MARGIN) + position - SPAN + 1 - MARGIN >= 0)
+            & (np.arange(SPAN + 2 * MARGIN) + position - SPAN + 1 - MARGIN < references.hops(who))
+            for who, position in candidates
+        ]
+    )
+    nats = np.where(np.lib.stride_tricks.sliding_window_view(inside, width, axis=1), evidence.of(similarity), evidence.nats[0])
+    nats = np.where(present[None, :, None], nats, 0.0)
+    along = nats[:, np.arange(SPAN)[None, :], _LINES]
+    back = along[:, :, ::-1].cumsum(axis=2)
+    best = (back.max(axis=2) - _NEAR_STRAIGHT).argmax(axis=1)
+    found = []
+    for number, (who, position) in enumerate(candidates):
+        line = int(best[number])
+        length = int(back[number, line].argmax()) + 1
+        columns = _LINES[line, SPAN - length :]
+        alike = similarity[number, np.arange(SPAN - length, SPAN), columns][present[SPAN - length :]]
+        found.append(
+            Alignment(
+                reference_id=who,
+                hop=hop,
+                position=position + float(_LINE_SHIFT[line]),
+                speed=float(_LINE_SPEED[line]),
+                evidence=float(back[number, line, length - 1]),
+                hops=length,
+                similarity=float(alike.mean()) if len(alike) else 0.0,
+            )
+        )
+    return found

@@ -1,0 +1,97 @@
+"""Windows in, unit vectors out, on the device at hand.
+
+Hides torch. Batches are padded to one of a few sizes, so that the device sees the same shapes again and again and nothing is compiled
+or allocated for the first time in production.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from monitor.core.recipe import Recipe
+from monitor.encoder import networks, weights
+from monitor.encoder.features import LogMel
+from monitor.errors import EncoderError
+
+BATCH_SIZES = (1, 4, 16, 64, 256)
+"""The shapes the device sees; a batch is padded up to the next, a longer one is cut."""
+
+
+class Engine:
+    """An encoder on its device. `encode` is called from one worker thread at a time."""
+
+    def __init__(self, recipe: Recipe, network: torch.nn.Module, device: torch.device) -> None:
+        self.recipe = recipe
+        self.device = device
+        self._half = torch.bfloat16 if device.type == "cpu" else torch.float16
+        self._autocast = device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+        self._features = LogMel(recipe).to(device)
+        self._network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+
+    def __repr__(self) -> str:
+        """Say which encoder runs where."""
+        return f"Engine({self.recipe.name}, recipe {self.recipe.hash}, {self.device})"
+
+    def warm_up(self) -> None:
+        """Run every batch size once, so that the first real batch is not the slow one."""
+        for size in BATCH_SIZES:
+            self.encode(np.zeros((size, self.recipe.window_samples), np.float32))
+
+    def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the fingerprints [n, dim], unit length, of windows [n, window_samples], full scale 1.0."""
+        parts = [self._encode(windows[at : at + BATCH_SIZES[-1]]) for at in range(0, len(windows), BATCH_SIZES[-1])]
+        return np.concatenate(parts) if parts else np.zeros((0, self.recipe.dim), np.float32)
+
+    @torch.inference_mode()
+    def _encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        size = next(size for size in BATCH_SIZES if size >= len(windows))
+        padded = np.zeros((size, self.recipe.window_samples), np.float32)
+        padded[: len(windows)] = windows
+        features = self._features(torch.from_numpy(padded).to(self.device)).contiguous(memory_format=torch.channels_last)
+        with torch.autocast(self.device.type, self._half, enabled=self._autocast):
+            vectors = self._network(features)
+        result: NDArray[np.float32] = vectors[: len(windows)].float().cpu().numpy()
+        return result
+
+
+def pick_device(wanted: str) -> torch.device:
+    """Turn `auto`, `cpu`, `cuda` or `cuda:N` into a device that is there.
+
+    Raises:
+        EncoderError: The device asked for is not on this machine.
+    """
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(wanted)
+    except RuntimeError as error:
+        raise EncoderError(f"device {wanted!r} is no device: use auto, cpu, cuda or cuda:N") from error
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise EncoderError(f"device {wanted!r} asked for, but this machine has {torch.cuda.device_count()} CUDA devices: use auto or cpu")
+    return device
+
+
+def load_encoder(name: str = "compact", device: str = "auto", threads: int = 0) -> Engine:
+    """Load an installed encoder (by name) or a weights file (by path), ready to run.
+
+    Raises:
+        EncoderError: No such encoder, a damaged file, or no such device.
+    """
+    if threads:
+        torch.set_num_threads(threads)
+    recipe, tensors = weights.load(weights.find(name))
+    network = networks.build(recipe)
+    try:
+        network.load_state_dict(tensors)
+    except RuntimeError as error:
+        raise EncoderError(f"encoder {name!r} does not fit network {recipe.network!r}; install it again") from error
+    return Engine(recipe, network, pick_device(device))
+
+
+def model_card(name: str) -> Path:
+    """Return the path of the card that tells how an installed encoder was made."""
+    return weights.find(name).with_suffix(".md")

@@ -1,0 +1,69 @@
+"""Encoders as files: safetensors with the recipe in their header.
+
+Knows the file and its checks. A damaged or foreign file is refused; nothing in it is ever run.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from monitor.core.recipe import Recipe
+from monitor.errors import EncoderError
+
+INSTALLED = Path(__file__).with_name("weights")
+
+
+def find(name: str) -> Path:
+    """Return the file of an encoder: an installed one by name, or any file by path.
+
+    Raises:
+        EncoderError: There is none.
+    """
+    path = Path(name) if name.endswith(".safetensors") else INSTALLED / f"{name}.safetensors"
+    if not path.is_file():
+        known = ", ".join(sorted(found.stem for found in INSTALLED.glob("*.safetensors"))) or "none"
+        raise EncoderError(f"no encoder {name!r}: installed are {known}; or name a .safetensors file")
+    return path
+
+
+def digest(tensors: dict[str, torch.Tensor]) -> str:
+    """Return the SHA-256 over the tensors' names, types, shapes and bytes, in order of their names."""
+    sha = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        sha.update(f"{name} {tensor.dtype} {tuple(tensor.shape)};".encode())
+        sha.update(tensor.numpy().tobytes())
+    return sha.hexdigest()
+
+
+def save(path: Path, recipe: Recipe, tensors: dict[str, torch.Tensor]) -> Recipe:
+    """Write tensors and recipe to a file; return the recipe with the weights' hash filled in."""
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    sealed = replace(recipe, weights_sha256=digest(kept))
+    partial = path.with_suffix(".partial")
+    save_file(kept, partial, metadata={"recipe": sealed.to_json()})
+    partial.replace(path)
+    return sealed
+
+
+def load(path: Path) -> tuple[Recipe, dict[str, torch.Tensor]]:
+    """Read what `save` wrote.
+
+    Raises:
+        EncoderError: The file is not an encoder, or its tensors are not those its recipe names.
+    """
+    try:
+        with safe_open(path, framework="pt") as opened:
+            recipe = Recipe.from_json((opened.metadata() or {}).get("recipe", "{}"))
+            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError, ValueError) as error:
+        raise EncoderError(f"{path} is not an encoder of this product ({error}); install it again") from error
+    if digest(tensors) != recipe.weights_sha256:
+        raise EncoderError(f"{path} is damaged: its weights do not have the hash in its recipe; install it again")
+    return recipe, tensors

@@ -1,0 +1,222 @@
+"""The training loop: batches in, weights out, to be stopped and taken up again at any moment.
+
+Knows the schedule, the checkpoint and the log; each of its other parts stands in a module of its own. The learning rate follows the time
+spent (warm-up, then a cosine to nothing), because hours are what an operator has; a resumed run goes on where its clock stood.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import json
+import math
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from monitor.core.recipe import Recipe
+from monitor.encoder import networks, weights
+from monitor.encoder.engine import pick_device
+from monitor.encoder.features import LogMel
+from monitor.train import losses, rooms
+from monitor.train.data import Clips, open_split
+from monitor.train.degrade import Degrader, mask_features
+from monitor.train.recipe import TrainingRecipe
+from monitor.train.sampler import Sampler, Sounds
+from monitor.train.validate import Retrieval
+
+MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
+"""mallopt(3) parameters."""
+AHEAD = 3
+"""Batches drawn ahead by the reading thread."""
+LOG_EVERY = 25
+
+
+@dataclass(slots=True, kw_only=True)
+class Progress:
+    """How far a run is; stored with every checkpoint."""
+
+    step: int = 0
+    spent_s: float = 0.0
+    windows: int = 0
+    log: list[dict[str, Any]] = field(default_factory=list)
+
+
+class Run:
+    """One training run in one folder."""
+
+    def __init__(self, recipe: TrainingRecipe, cache: Path, out: Path, device: str) -> None:
+        self._recipe, self._out, self._device = recipe, out, pick_device(device)
+        self._sound: Recipe = recipe.encoder_recipe()
+        torch.manual_seed(recipe.seed)
+        self._features = LogMel(self._sound).to(self._device)
+        self._network = networks.build(self._sound).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._optimizer = torch.optim.AdamW(self._network.parameters(), lr=0.0, weight_decay=recipe.training.weight_decay)
+        self._random = torch.Generator().manual_seed(recipe.seed)
+        self.progress = Progress()
+        self._checkpoint = out / "checkpoint.pt"
+        out.mkdir(parents=True, exist_ok=True)
+        if self._checkpoint.exists():
+            self._load()
+        seed = recipe.seed + self.progress.step
+        length = self._sound.window_samples
+        bank = rooms.bank(recipe.seed, recipe.training.rooms, self._sound.sample_rate_hz, length)
+        devices = responses(open_split(cache, "train", "ir"), length)
+        self._degrade = Degrader(recipe.chain, bank, devices, self._sound.sample_rate_hz, self._device, seed)
+        self._sampler = Sampler(
+            *(open_split(cache, "train", kind) for kind in ("music", "speech", "noise")),
+            batch=recipe.training.batch,
+            window=length,
+            shift=int(recipe.positives.shift_s * self._sound.sample_rate_hz),
+            speed=recipe.positives.speed,
+            speed_share=recipe.positives.speed_share,
+            seed=seed,
+        )
+        self._retrieval = Retrieval(
+            *(open_split(cache, "validation", kind) for kind in ("music", "speech", "noise")),
+            rooms.bank(recipe.seed + 1, 60, self._sound.sample_rate_hz, length),
+            window=length,
+            hop=self._sound.hop_samples,
+        )
+
+    def train(self, say: Callable[[str], None]) -> Path:
+        """Train until the recipe's minutes are spent; return the weights file.
+
+        Args:
+            say: Told a line of progress now and then.
+        """
+        _keep_memory()
+        minutes = self._recipe.training.minutes
+        validated_s = saved_s = self.progress.spent_s
+        with self._batches() as batches:
+            last_s = time.monotonic()
+            for sounds in batches:
+                share = self.progress.spent_s / (60 * minutes)
+                if share >= 1:
+                    break
+                loss = self._step(sounds, share)
+                now_s = time.monotonic()
+                self.progress.spent_s += now_s - last_s
+                last_s = now_s
+                if self.progress.step % LOG_EVERY == 0:
+                    self._note(say, {"loss": round(loss, 4)})
+                if self.progress.spent_s - validated_s >= 60 * self._recipe.training.validate_minutes:
+                    validated_s = self.progress.spent_s
+                    self._note(say, {"validation": self._retrieval.score(self._encode)})
+                    last_s = time.monotonic()
+                if self.progress.spent_s - saved_s >= 120:
+                    saved_s = self.progress.spent_s
+                    self._save()
+        self._note(say, {"validation": self._retrieval.score(self._encode)})
+        self._save()
+        path = self._out / f"{self._sound.name}.safetensors"
+        weights.save(path, self._sound, dict(self._network.state_dict()))
+        return path
+
+    @contextmanager
+    def _batches(self) -> Iterator[Iterator[Sounds]]:
+        """Draw batches in a thread of its own, a few ahead."""
+        ready: queue.Queue[Sounds] = queue.Queue(AHEAD)
+        stop = threading.Event()
+
+        def fill() -> None:
+            while not stop.is_set():
+                sounds = self._sampler.draw()
+                while not stop.is_set():
+                    try:
+                        ready.put(sounds, timeout=0.2)
+                        break
+                    except queue.Full:
+                        continue
+
+        thread = threading.Thread(target=fill, name="sampler", daemon=True)
+        thread.start()
+        try:
+            yield iter(ready.get, None)  # type: ignore[arg-type]
+        finally:
+            stop.set()
+            thread.join()
+
+    def _step(self, sounds: Sounds, share: float) -> float:
+        """Learn from one batch; `share` is the part of the time that is spent."""
+        training = self._recipe.training
+        warm = min(1.0, share / training.warm_up) if training.warm_up else 1.0
+        rate = training.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * share))
+        for group in self._optimizer.param_groups:
+            group["lr"] = rate
+        self._network.train()
+        moved = {name: torch.from_numpy(array).to(self._device) for name, array in asdict(sounds).items()}
+        with torch.no_grad():
+            heard = self._degrade(moved["positives"], moved["voices"], moved["noises"], moved["others"], self._sound.window_samples)
+            features = mask_features(self._features(torch.cat([moved["anchors"], heard])), self._random)
+        with self._half():
+            vectors = self._network(features.contiguous(memory_format=torch.channels_last))
+        groups = torch.arange(len(sounds.anchors), device=self._device).repeat(2)
+        loss = losses.triplet(vectors, groups, training.margin)
+        self._optimizer.zero_grad(set_to_none=True)
+        loss.backward()  # type: ignore[no-untyped-call]
+        self._optimizer.step()
+        self.progress.step += 1
+        self.progress.windows += len(vectors)
+        return float(loss.detach())
+
+    def _half(self) -> torch.autocast:
+        """Half precision where the device multiplies it faster; its range needs no loss scaling (bfloat16 everywhere)."""
+        able = self._device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=able)
+
+    @torch.inference_mode()
+    def _encode(self, windows: torch.Tensor) -> torch.Tensor:
+        self._network.eval()
+        parts = []
+        for part in windows.split(512):
+            with self._half():
+                features = self._features(part.to(self._device)).contiguous(memory_format=torch.channels_last)
+                parts.append(self._network(features).float().cpu())
+        return torch.cat(parts)
+
+    def _note(self, say: Callable[[str], None], what: dict[str, Any]) -> None:
+        progress = self.progress
+        entry = {"step": progress.step, "minutes": round(progress.spent_s / 60, 2), "windows": progress.windows, **what}
+        progress.log.append(entry)
+        with (self._out / "log.jsonl").open("a") as log:
+            log.write(json.dumps(entry) + "\n")
+        say(json.dumps(entry))
+
+    def _save(self) -> None:
+        partial = self._checkpoint.with_suffix(".partial")
+        torch.save(
+            {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict(), "progress": asdict(self.progress)}, partial
+        )
+        partial.replace(self._checkpoint)
+
+    def _load(self) -> None:
+        state = torch.load(self._checkpoint, map_location=self._device, weights_only=True)
+        self._network.load_state_dict(state["network"])
+        self._optimizer.load_state_dict(state["optimizer"])
+        self.progress = Progress(**state["progress"])
+
+
+def _keep_memory() -> None:
+    """Let the C library keep freed tensors: giving each back to the system and faulting it in again doubled the time of a step here."""
+    libc = ctypes.CDLL(None)
+    if hasattr(libc, "mallopt"):
+        libc.mallopt(MMAP_THRESHOLD, 1 << 30)
+        libc.mallopt(TRIM_THRESHOLD, -1)
+
+
+def responses(clips: Clips, length: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+    """Cut impulse responses of loudspeakers and microphones to [count, length], unit energy."""
+    rows = np.zeros((len(clips.start), length), np.float32)
+    for row, at, size in zip(rows, clips.start, clips.length, strict=True):
+        kept = min(int(size), length)
+        row[:kept] = clips.pcm[at : at + kept].astype(np.float32)
+    energy = np.sqrt(np.square(rows).sum(1, keepdims=True))
+    return rows / np.maximum(energy, 1e-9)

@@ -1,0 +1,79 @@
+"""A training recipe: which network, on what, for how long. A TOML file, shipped in `recipes/` or the user's own.
+
+Knows the file. Knows nothing of how any of it is done.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pydantic import ConfigDict, TypeAdapter, ValidationError
+
+from monitor.core.recipe import Recipe
+from monitor.errors import ConfigError
+from monitor.train.degrade import Chain
+
+SHIPPED = Path(__file__).with_name("recipes")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Training:
+    """How the network is trained."""
+
+    minutes: float
+    batch: int
+    margin: float
+    learning_rate: float
+    weight_decay: float
+    warm_up: float
+    validate_minutes: float
+    rooms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positives:
+    """How far a positive is from its anchor."""
+
+    shift_s: float
+    speed: float
+    speed_share: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingRecipe:
+    """The whole file."""
+
+    __pydantic_config__ = ConfigDict(extra="forbid")
+
+    name: str
+    network: str
+    seed: int
+    training: Training
+    positives: Positives
+    sound: dict[str, float | int] = field(default_factory=dict)
+    chain: Chain = field(default_factory=Chain)
+
+    def encoder_recipe(self) -> Recipe:
+        """Return the recipe of the encoder that comes out, weights not yet known."""
+        fields: dict[str, Any] = dict(self.sound)
+        return Recipe(name=self.name, network=self.network, **fields)
+
+
+def read(name: str) -> tuple[TrainingRecipe, str]:
+    """Read a shipped recipe by name, or any by path; return it with its text.
+
+    Raises:
+        ConfigError: There is no such recipe, or it is not valid.
+    """
+    path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
+    try:
+        text = path.read_text()
+        return TypeAdapter(TrainingRecipe).validate_python(tomllib.loads(text)), text
+    except OSError as error:
+        shipped = ", ".join(sorted(found.stem for found in SHIPPED.glob("*.toml")))
+        raise ConfigError(f"no training recipe {name!r}: shipped are {shipped}; or name a .toml file") from error
+    except (tomllib.TOMLDecodeError, ValidationError) as error:
+        raise ConfigError(f"{path}: {error}") from error
