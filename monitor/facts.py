@@ -44,6 +44,13 @@ class SoundReceived(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class InputOverflowed(Fact):
+    """A sound card's buffer ran over: a piece of sound was lost before it could be fetched."""
+
+    stream: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowsDropped(Fact):
     """Windows were shed, unanalysed."""
 
@@ -106,6 +113,21 @@ class OutboxChanged(Fact):
 
     depth: int
     oldest_utc_s: float | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionsWaiting(Fact):
+    """So many detections are in memory only, because the disk did not take them; 0: it took them all."""
+
+    count: int
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DetectionsLost(Fact):
+    """Detections were given up, because the disk took none for too long."""
+
+    count: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,45 @@
+"""What ffmpeg's last words mean for a person: what is wrong and what to do, in one line.
+
+Knows ffmpeg's messages (5.1 to 7). Knows nothing of processes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from monitor.capture.masking import mask_url
+
+_NOT_SOUND = "holds no sound that ffmpeg can decode (a text, a web page or a damaged file?); open it in a player to see what it is"
+_MEANINGS = (
+    ("Server returned 404", "the server answers 404 Not Found; check the address"),
+    ("Server returned 401 Unauthorized", "the server answers 401 Unauthorized; put user and password into the URL"),
+    (
+        "Server returned 403 Forbidden",
+        "the server answers 403 Forbidden; check credentials, token and whether this address may listen",
+    ),
+    ("Server returned", "the server refuses; check the address in a player"),
+    ("Connection refused", "nothing listens at that address; check host and port, and whether the server runs"),
+    ("Failed to resolve hostname", "the host name is not known; check the address and DNS"),
+    ("Connection timed out", "the server does not answer in time; check network and firewall"),
+    ("No route to host", "there is no route to the host; check the network"),
+    ("Network is unreachable", "the network is unreachable; check the network"),
+    ("not on whitelist", "it leads to a protocol that is not allowed from there (a playlist that names local files, say)"),
+    ("No such file or directory", "there is no such file; check the path"),
+    ("Permission denied", "it may not be read; check its permissions"),
+    ("Is a directory", "it is a folder; name a file"),
+    ("does not contain any stream", "it has no audio track"),
+    ("matches no streams", "it has no audio track"),
+    ("moov atom not found", "the file is incomplete (its index is missing); copy it again"),
+    ("Failed to read frame size", _NOT_SOUND),
+    ("Invalid data found", _NOT_SOUND),
+    ("End of file", "it is empty or ends before any sound"),
+)
+
+
+def explain(last_words: Sequence[str]) -> str:
+    """Return one line, secrets masked, for the last lines ffmpeg wrote to standard error."""
+    text = "\n".join(last_words)
+    for sign, meaning in _MEANINGS:
+        if sign in text:
+            return meaning
+    return f"ffmpeg says: {mask_url(last_words[-1])}" if last_words else "it ended without a word"

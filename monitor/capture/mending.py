@@ -1,0 +1,146 @@
+"""Keeps a source of sound open: watches it, opens it again, puts its sound on one timeline.
+
+Knows clocks, waits and what to tell. Knows nothing of ffmpeg or sound cards: it is handed a way to open a connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import time
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from monitor.core.backoff import Backoff
+from monitor.core.loudness import Loudness
+from monitor.core.recipe import Recipe
+from monitor.core.stall import StallWatch
+from monitor.core.timeline import Timeline
+from monitor.errors import StreamFailed
+from monitor.facts import SoundReceived, StreamRestarted, StreamStateChanged, Tell
+from monitor.messages import Chunk, StreamState
+from monitor.settings import StreamSettings
+
+FIRST_RETRY_S = 0.5
+"""Most losses are a server that restarts or a connection that broke: it is there again at once."""
+LONGEST_RETRY_S = 60.0
+"""A station that has been away for long is found again within a minute, at a cost nobody notices."""
+BACK_AFTER_S = 5.0
+"""A lost stream is logged as back when sound has come for so long: one that flaps faster is one log line, not hundreds."""
+
+Connect = Callable[[], AsyncGenerator[NDArray[np.float32], None]]
+"""Opens one connection. Its sound ends when the source is over for good; StreamFailed means: open it again."""
+
+_log = structlog.get_logger()
+
+
+class Mender:
+    """The eternal part of a source. One task may read its chunks; whoever stops reading closes the generator."""
+
+    def __init__(
+        self, settings: StreamSettings, recipe: Recipe, tell: Tell, *, connect: Connect, backoff: Backoff | None = None
+    ) -> None:
+        """Take the way to open a connection; `backoff` paces the attempts."""
+        self._name = settings.name
+        self._no_data_timeout_s = settings.no_data_timeout_s
+        self._rate_hz = recipe.sample_rate_hz
+        self._tell = tell
+        self._connect = connect
+        self._backoff = backoff or Backoff(FIRST_RETRY_S, LONGEST_RETRY_S, random.random)
+        self._timeline = Timeline(rate_hz=recipe.sample_rate_hz, hop_samples=recipe.hop_samples)
+        self._loudness = Loudness(
+            rate_hz=recipe.sample_rate_hz, silence_db=settings.silence_db, silence_after_s=settings.silence_after_s
+        )
+        self._state = StreamState.OFFLINE
+        self._lost_s: float | None = None
+        """When the loss that was last logged happened; None when all is well."""
+        self._known = False
+        """Whether it was ever logged as online."""
+
+    def utc_s(self, position: int) -> tuple[float, float]:
+        """Return UTC and the half width of its uncertainty, both in seconds, of a position already yielded.
+
+        Raises:
+            LookupError: No sound has been heard yet.
+        """
+        return self._timeline.utc_s(position)
+
+    async def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """Yield sound as it comes; mend what breaks; end when the source is over for good."""
+        self._change(StreamState.CONNECTING)
+        try:
+            while True:
+                try:
+                    async with aclosing(self._connection()) as connection:
+                        async for chunk in connection:
+                            yield chunk
+                    return
+                except StreamFailed as error:
+                    await self._wait(str(error))
+        finally:
+            self._change(StreamState.OFFLINE)
+
+    async def _connection(self) -> AsyncGenerator[Chunk, None]:
+        """Yield the chunks of one connection, until it ends, fails or goes quiet."""
+        watch = StallWatch(self._no_data_timeout_s)
+        watch.heard(time.monotonic())
+        self._loudness.restart()
+        position: int | None = None
+        started_s = 0.0
+        async with aclosing(self._connect()) as sound:
+            while True:
+                samples = await self._next(sound, watch)
+                if samples is None:
+                    return
+                now_s = time.monotonic()
+                if position is None:
+                    position, started_s = self._timeline.begin(now_s), now_s
+                    self._backoff.worked(now_s)
+                end = position + samples.size
+                self._timeline.heard(end, now_s, time.time() - now_s)
+                self._report(samples, now_s - started_s)
+                yield Chunk(stream=self._name, position=position, samples=samples, arrived_s=now_s)
+                position = end
+                watch.heard(time.monotonic())  # the time the reader took is not the station's fault
+
+    async def _next(self, sound: AsyncGenerator[NDArray[np.float32], None], watch: StallWatch) -> NDArray[np.float32] | None:
+        """Return the next piece of sound, None at the end."""
+        try:
+            async with asyncio.timeout(watch.left_s(time.monotonic())):
+                return await anext(sound, None)
+        except TimeoutError:
+            raise StreamFailed(f"no sound for {self._no_data_timeout_s:g} s") from None
+
+    def _report(self, samples: NDArray[np.float32], connected_s: float) -> None:
+        self._tell(SoundReceived(stream=self._name, seconds=samples.size / self._rate_hz))
+        changes = self._loudness.hear(samples)
+        if changes:
+            self._change(StreamState.SILENT if changes[-1] else StreamState.ONLINE)
+        elif self._state is not StreamState.SILENT:
+            self._change(StreamState.ONLINE)
+        if not self._known:
+            self._known, self._lost_s = True, None
+            _log.info("stream is online", stream=self._name)
+        elif self._lost_s is not None and connected_s >= BACK_AFTER_S:
+            _log.info("stream is back", stream=self._name, away_s=round(time.monotonic() - connected_s - self._lost_s, 1))
+            self._lost_s = None
+
+    async def _wait(self, reason: str) -> None:
+        """Tell of the loss and sleep until the next attempt."""
+        now_s = time.monotonic()
+        retry_in_s = self._backoff.failed(now_s)
+        if self._lost_s is None:
+            self._lost_s = now_s
+            _log.warning("stream is lost, trying again", stream=self._name, reason=reason, retry_in_s=round(retry_in_s, 1))
+        self._change(StreamState.RECONNECTING, reason)
+        self._tell(StreamRestarted(stream=self._name, reason=reason, retry_in_s=retry_in_s))
+        await asyncio.sleep(retry_in_s)
+
+    def _change(self, state: StreamState, reason: str = "") -> None:
+        if state is not self._state:
+            self._state = state
+            self._tell(StreamStateChanged(stream=self._name, state=state, reason=reason))

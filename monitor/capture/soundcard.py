@@ -1,0 +1,208 @@
+"""A sound card as a source, through PortAudio.
+
+Knows devices and how they are read. The sound goes raw through an ffmpeg child, so that it is resampled by the very same
+filter as that of streams and files.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.capture.arguments import raw_arguments
+from monitor.capture.child import Child
+from monitor.capture.mending import Mender
+from monitor.capture.stream import pieces
+from monitor.core.backoff import Backoff
+from monitor.core.recipe import Recipe
+from monitor.errors import Permanent, StreamFailed
+from monitor.facts import InputOverflowed, Tell
+from monitor.messages import Chunk
+from monitor.settings import StreamSettings
+
+if TYPE_CHECKING:
+    import pyaudio
+
+_READ_S = 0.1
+"""Sound is fetched from the card in pieces of this length."""
+_CHANNELS = 2
+"""More channels than a stereo pair are not taken: a 32-channel interface carries 31 things that are not the programme."""
+_FAREWELL_S = 2.0
+"""A thread that is stuck in a dead driver is left behind after this; it is a daemon thread and holds only the device."""
+_LOCK = threading.Lock()
+"""PortAudio may not be started or stopped by two threads at once."""
+
+
+class SoundcardSource:
+    """One sound card input. Sound that is not fetched in time is lost in the card's buffer and told as InputOverflowed."""
+
+    def __init__(self, settings: StreamSettings, recipe: Recipe, tell: Tell, *, backoff: Backoff | None = None) -> None:
+        """Take the stream's settings; nothing is opened yet."""
+        self._settings = settings
+        self._recipe = recipe
+        self._tell = tell
+        self._mender = Mender(settings, recipe, tell, connect=self._sound, backoff=backoff)
+        self._seen = False
+        """A device that was there once may come back; one that never was is a mistake in the configuration."""
+
+    def __repr__(self) -> str:
+        return f"SoundcardSource({self.name}, {self._settings.device or 'default input'})"
+
+    @property
+    def name(self) -> str:
+        """Name of the station."""
+        return self._settings.name
+
+    def chunks(self) -> AsyncGenerator[Chunk, None]:
+        """Yield sound as it comes, a quarter of a second at a time; closing the generator frees the device.
+
+        Raises:
+            Permanent: There is no such device; the message names those there are.
+        """
+        return self._mender.chunks()
+
+    def utc_s(self, position: int) -> tuple[float, float]:
+        """Return UTC and the half width of its uncertainty, both in seconds, of a position already yielded.
+
+        Raises:
+            LookupError: No sound has been heard yet.
+        """
+        return self._mender.utc_s(position)
+
+    async def _sound(self) -> AsyncGenerator[NDArray[np.float32], None]:
+        card = await self._open()
+        read_end, write_end = os.pipe()
+        try:
+            arguments = raw_arguments(self._recipe, rate_hz=card.rate_hz, channels=card.channels)
+            child = await Child.start(arguments, stdin=read_end)
+        except BaseException:
+            os.close(write_end)
+            card.close()
+            raise
+        finally:
+            os.close(read_end)
+        loop = asyncio.get_running_loop()
+
+        def overflowed() -> None:
+            with contextlib.suppress(RuntimeError):  # the loop may be closed by now
+                loop.call_soon_threadsafe(self._tell, InputOverflowed(stream=self.name))
+
+        pump = threading.Thread(target=card.pump, args=(write_end, overflowed), name=f"card {self.name}", daemon=True)
+        pump.start()
+        try:
+            async with aclosing(pieces(child, self._recipe)) as sound:
+                async for samples in sound:
+                    yield samples
+        finally:
+            card.stop()
+            await asyncio.to_thread(pump.join, _FAREWELL_S)
+        raise StreamFailed(card.complaint or "the sound card gave no more sound")
+
+    async def _open(self) -> _Card:
+        try:
+            card = await asyncio.to_thread(_Card, self._settings.device)
+        except Permanent as error:
+            if self._seen:
+                raise StreamFailed(f"the sound card is gone: {error}") from error
+            raise
+        self._seen = True
+        return card
+
+
+class _Card:
+    """An open input of a sound card. All but `stop` belongs to one thread at a time: PortAudio shares nothing between threads."""
+
+    def __init__(self, device: str) -> None:
+        """Open a device by part of its name or by index; empty takes the default.
+
+        Raises:
+            Permanent: There is no such device, or no PortAudio.
+            StreamFailed: The device is there but cannot be opened now.
+        """
+        try:
+            import pyaudio
+        except ImportError as error:
+            raise Permanent(f"PyAudio does not load ({error}); install portaudio19-dev and then pyaudio") from error
+        self.complaint = ""
+        self._stopped = threading.Event()
+        self._overflowed = int(pyaudio.paInputOverflowed)
+        with _LOCK:
+            self._audio = pyaudio.PyAudio()
+            try:
+                found = _find(self._audio, device)
+                self.rate_hz = round(float(found["defaultSampleRate"]))
+                self.channels = min(_CHANNELS, int(found["maxInputChannels"]))
+                self._frames = round(_READ_S * self.rate_hz)
+                self._stream = self._audio.open(
+                    format=pyaudio.paFloat32,
+                    channels=self.channels,
+                    rate=self.rate_hz,
+                    input=True,
+                    input_device_index=int(found["index"]),
+                    frames_per_buffer=self._frames,
+                )
+            except OSError as error:
+                self._audio.terminate()
+                raise StreamFailed(f"the sound card {found['name']} cannot be opened: {error}") from error
+            except Permanent:
+                self._audio.terminate()
+                raise
+
+    def stop(self) -> None:
+        """Ask the pump to end after its current piece."""
+        self._stopped.set()
+
+    def close(self) -> None:
+        """Free the device."""
+        with _LOCK:
+            with contextlib.suppress(OSError):  # a device that was pulled out complains about being closed
+                self._stream.close()
+            self._audio.terminate()
+
+    def pump(self, descriptor: int, overflowed: Callable[[], None]) -> None:
+        """Write the card's sound to a pipe until stopped, the pipe breaks or the card fails; then free both."""
+        try:
+            while not self._stopped.is_set():
+                try:
+                    data = self._stream.read(self._frames)
+                except OSError as error:
+                    if error.errno != self._overflowed:
+                        raise
+                    overflowed()
+                    continue
+                while data:
+                    data = data[os.write(descriptor, data) :]
+        except BrokenPipeError:
+            pass  # the child was closed: that is how a reader stops us while the pipe is full
+        except OSError as error:
+            self.complaint = f"the sound card failed: {error}"
+        finally:
+            os.close(descriptor)
+            self.close()
+
+
+def _find(audio: pyaudio.PyAudio, device: str) -> dict[str, Any]:
+    """Return PortAudio's description of the input that is meant.
+
+    Raises:
+        Permanent: There is none.
+    """
+    every: list[dict[str, Any]] = [dict(audio.get_device_info_by_index(i)) for i in range(audio.get_device_count())]
+    inputs = [found for found in every if int(found["maxInputChannels"]) > 0]
+    there = ", ".join(f"{found['index']}: {found['name']}" for found in inputs) or "none"
+    if not device:
+        with contextlib.suppress(OSError):
+            return dict(audio.get_default_input_device_info())
+        raise Permanent(f"there is no default sound card input; name a device, there are: {there}")
+    for found in inputs:
+        if device == str(found["index"]) or device.lower() in str(found["name"]).lower():
+            return found
+    raise Permanent(f"no sound card input is called or numbered {device!r}; there are: {there}")
