@@ -49,3 +49,11 @@ class StreamFailed(Transient):
 
 class BrokerUnreachable(Transient):
     """The MQTT broker does not answer."""
+
+
+class OutboxError(Permanent):
+    """The outbox file cannot be used."""
+
+
+class OutboxUnwritable(Transient):
+    """A detection could not be written to disk."""

@@ -1,0 +1,261 @@
+"""Messages to the broker, again and again until it has them.
+
+Hides MQTT. Topics under the prefix: `status` (retained, with a last will), `STATION/events` (not retained, in order of the
+outbox), `STATION/now` and `STATION/status` (retained). A message is acknowledged to the outbox only when the broker has done so
+to us; after a lost connection the ones in between are sent twice, and `sequence` tells. Knows nothing of sound.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import random
+import socket
+import time
+from collections.abc import Coroutine, Iterable, Sequence
+from typing import Any
+
+import aiomqtt
+import structlog
+
+from monitor.core.backoff import Backoff
+from monitor.errors import BrokerUnreachable, OutboxUnwritable
+from monitor.facts import BrokerStateChanged, MessagePublished, Tell
+from monitor.messages import Detection, StreamState
+from monitor.publish import payload
+from monitor.publish.board import Board
+from monitor.publish.outbox import DiskOutbox, Stored
+from monitor.settings import MqttSettings
+
+IN_FLIGHT = 20
+"""Messages sent ahead of their acknowledgement: hides the round trip; the order stays, since the connection keeps it."""
+LOOK_S = 5.0
+"""How often the outbox is looked at unasked: it may have been filled by a retry."""
+STEADY_S = 30.0
+"""A connection that lived so long resets the backoff; two clients of one id throw each other out at once and must not storm."""
+
+_log = structlog.get_logger()
+
+
+class MqttPublisher:
+    """Empties the outbox into the broker and keeps the retained topics true. For one event loop; `told` is for any thread."""
+
+    def __init__(self, settings: MqttSettings, outbox: DiskOutbox, *, stations: Iterable[str], tell: Tell) -> None:
+        """Prepare; nothing is sent before `run`. Must be made in the event loop it will run in."""
+        self._settings = settings
+        self._outbox = outbox
+        self._tell = tell
+        self._board = Board(settings.prefix)
+        self._loop = asyncio.get_running_loop()
+        self._wake = asyncio.Event()
+        self._stopping = asyncio.Event()
+        self._ended = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._backoff = Backoff(1.0, 60.0, random.random)
+        self._last_told: BrokerStateChanged | None = None
+        self.set_stations(stations)
+
+    def __repr__(self) -> str:
+        """Say where it publishes."""
+        return f"MqttPublisher({self._settings.host}:{self._settings.port}, {self._settings.prefix}/#)"
+
+    def set_stations(self, stations: Iterable[str]) -> None:
+        """Make the retained topics of new stations, clear those of stations that are gone."""
+        wanted = set(stations)
+        for gone in set(self._board.stations()) - wanted:
+            self._board.remove(gone)
+        for station in sorted(wanted):
+            self._board.add(station, now_utc_s=time.time())
+        self._wake.set()
+
+    def set_status(self, station: str, state: StreamState, *, reason: str = "") -> None:
+        """Say what a station is doing from now on."""
+        self._board.status(station, state, reason=reason, since_utc_s=time.time())
+        self._wake.set()
+
+    def told(self, detections: Sequence[Detection]) -> None:
+        """Hear of detections, once they are in the outbox: what is on air now may have changed. Any thread."""
+        self._loop.call_soon_threadsafe(self._hear, detections)
+
+    async def run(self) -> None:
+        """Connect, publish, connect again, until `stop`."""
+        self._task = asyncio.current_task()
+        try:
+            while not self._stopping.is_set():
+                started_s = time.monotonic()
+                try:
+                    await self._session()
+                except (BrokerUnreachable, OutboxUnwritable) as error:
+                    self._lost(str(error))
+                if time.monotonic() - started_s >= STEADY_S:
+                    self._backoff.reset()
+                if not self._stopping.is_set():
+                    await _wait(self._stopping, self._backoff.next_s())
+        except asyncio.CancelledError:
+            if not self._stopping.is_set():
+                raise
+        finally:
+            self._ended.set()
+
+    async def stop(self, within_s: float) -> None:
+        """Send what waits and say good-bye; what the broker does not take within the time stays in the outbox."""
+        self._stopping.set()
+        self._wake.set()
+        if not await _wait(self._ended, within_s) and self._task is not None:
+            self._task.cancel()
+
+    def _hear(self, detections: Sequence[Detection]) -> None:
+        for detection in detections:
+            self._board.told(detection)
+        self._wake.set()
+
+    async def _session(self) -> None:
+        client = self._client()
+        try:
+            async with client:
+                self._online()
+                try:
+                    await _either(self._serve(client), _until_lost(client))
+                except BaseException:
+                    await _hang_up(client)
+                    raise
+        except (aiomqtt.MqttError, OSError, ValueError) as error:  # ValueError: a host name that cannot be one
+            # aiomqtt leaves the socket of a failed handshake open, where a late CONNACK would throw out our next connection.
+            client._client.disconnect()
+            raise BrokerUnreachable(_explain(error)) from error
+
+    def _client(self) -> aiomqtt.Client:
+        mqtt = self._settings
+        trust = aiomqtt.TLSParameters(ca_certs=mqtt.ca_file or None, certfile=mqtt.cert_file or None, keyfile=mqtt.key_file or None)
+        last_will = payload.encode({"state": "offline", "reason": "connection lost"})
+        client = aiomqtt.Client(
+            mqtt.host,
+            mqtt.port,
+            username=mqtt.username or None,
+            password=mqtt.password or None,
+            identifier=mqtt.client_id,
+            protocol=aiomqtt.ProtocolVersion.V311,
+            will=aiomqtt.Will(f"{mqtt.prefix}/status", last_will, qos=1, retain=True),
+            clean_session=True,
+            timeout=mqtt.ack_timeout_s,
+            keepalive=mqtt.keepalive_s,
+            max_inflight_messages=IN_FLIGHT,
+            tls_params=trust if mqtt.tls else None,
+        )
+        client.pending_calls_threshold = IN_FLIGHT + 1
+        return client
+
+    async def _serve(self, client: aiomqtt.Client) -> None:
+        await self._retain(client, [(f"{self._settings.prefix}/status", _state("online"))])
+        self._board.all_changed()
+        while True:
+            self._wake.clear()
+            await self._publish_board(client)
+            while self._outbox.depth:
+                await self._publish_events(client)
+                await self._publish_board(client)
+            if self._stopping.is_set():
+                return await self._say_goodbye(client)
+            await _wait(self._wake, LOOK_S)
+
+    async def _publish_events(self, client: aiomqtt.Client) -> None:
+        batch = await asyncio.to_thread(self._outbox.pending, IN_FLIGHT)
+        # Tasks start in the order they were made, and paho sends in the order it was called.
+        sends = [asyncio.ensure_future(self._publish_event(client, message)) for message in batch]
+        try:
+            await asyncio.gather(*sends)
+        finally:
+            for send in sends:
+                send.cancel()
+            await asyncio.gather(*sends, return_exceptions=True)
+            taken = next((at for at, send in enumerate(sends) if send.cancelled() or send.exception()), len(sends))
+            # Only up to the first that failed: what comes after it is sent again behind it, so that the order holds.
+            await asyncio.to_thread(self._outbox.acknowledge, [message.number for message in batch[:taken]])
+
+    async def _publish_event(self, client: aiomqtt.Client, message: Stored) -> None:
+        started_s = time.monotonic()
+        await client.publish(f"{self._settings.prefix}/{message.station}/events", message.payload, qos=1)
+        self._tell(MessagePublished(took_s=time.monotonic() - started_s))
+
+    async def _publish_board(self, client: aiomqtt.Client) -> None:
+        due = self._board.take()
+        try:
+            await self._retain(client, due)
+        except BaseException:
+            self._board.put_back(due)
+            raise
+
+    async def _retain(self, client: aiomqtt.Client, topics: Sequence[tuple[str, bytes]]) -> None:
+        for at in range(0, len(topics), IN_FLIGHT):
+            batch = topics[at : at + IN_FLIGHT]
+            await asyncio.gather(*(client.publish(topic, content, qos=1, retain=True) for topic, content in batch))
+
+    async def _say_goodbye(self, client: aiomqtt.Client) -> None:
+        for station in self._board.stations():
+            self._board.silence(station)
+            self._board.status(station, StreamState.OFFLINE, reason="monitor stopped", since_utc_s=time.time())
+        await self._publish_board(client)
+        await self._retain(client, [(f"{self._settings.prefix}/status", _state("stopped"))])
+
+    def _online(self) -> None:
+        self._say(BrokerStateChanged(connected=True))
+
+    def _lost(self, reason: str) -> None:
+        _log.debug("broker not reachable", reason=reason)
+        self._say(BrokerStateChanged(connected=False, reason=reason))
+
+    def _say(self, fact: BrokerStateChanged) -> None:
+        """Tell what is new; an hour of failed attempts for one reason is one fact."""
+        if fact != self._last_told:
+            self._last_told = fact
+            self._tell(fact)
+
+
+def _state(state: str) -> bytes:
+    return payload.encode({"state": state, "since": payload.utc(time.time()), "reason": ""})
+
+
+async def _until_lost(client: aiomqtt.Client) -> None:
+    """Return never, raise when the connection is gone: nothing is subscribed, so no message comes."""
+    async for _ in client.messages:
+        pass
+
+
+async def _either(*parts: Coroutine[Any, Any, None]) -> None:
+    """Run all until the first ends, cancel the others, raise what was raised."""
+    tasks = [asyncio.ensure_future(part) for part in parts]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        results = await asyncio.gather(*tasks, return_exceptions=True)
+    for result in results:
+        if isinstance(result, BaseException) and not isinstance(result, asyncio.CancelledError):
+            raise result
+
+
+async def _hang_up(client: aiomqtt.Client) -> None:
+    """Cut the line without a good-bye, so that the broker publishes the last will."""
+    line = client._client.socket()
+    if not isinstance(line, socket.socket):
+        return
+    with contextlib.suppress(OSError):
+        line.shutdown(socket.SHUT_RDWR)
+    with contextlib.suppress(aiomqtt.MqttError, OSError, TimeoutError):
+        async with asyncio.timeout(1.0):
+            await _until_lost(client)
+
+
+async def _wait(event: asyncio.Event, seconds: float) -> bool:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
+
+
+def _explain(error: Exception) -> str:
+    text = str(error) or type(error).__name__
+    return f"{text}; check [mqtt] username and password" if "uthori" in text else text

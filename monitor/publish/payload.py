@@ -1,0 +1,85 @@
+"""Detection in, the JSON a subscriber reads out.
+
+Knows the names and the promise of the payload: within `SCHEMA` fields are only added; a change of meaning takes a new number. The
+promise stands in deploy/schema/detection-1.json. Knows nothing of brokers or disks.
+"""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any
+
+from monitor import __version__
+from monitor.messages import Detection, EventKind, Reference
+
+SCHEMA = 1
+
+
+def utc(seconds: float) -> str:
+    """Write seconds since 1970 as ISO 8601 in UTC with milliseconds."""
+    return datetime.fromtimestamp(round(seconds, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def describe_reference(reference: Reference) -> dict[str, Any]:
+    """Say who a recording is; unknown texts are empty, `path` is left out when there is none."""
+    described: dict[str, Any] = {
+        "id": reference.id,
+        "title": reference.title,
+        "artist": reference.artist,
+        "album": reference.album,
+        "isrc": reference.isrc,
+        "duration_s": round(reference.duration_s, 3),
+        "custom": dict(reference.custom),
+    }
+    if reference.path:
+        described["path"] = reference.path
+    return described
+
+
+def describe(detection: Detection, *, sequence: int) -> dict[str, Any]:
+    """Say all about a detection. `end` is null until the play has ended; `heard_until` is the last moment it was heard so far."""
+    play = detection.play
+    end = utc(detection.end_utc_s)
+    return {
+        "schema": SCHEMA,
+        "id": detection.id,
+        "sequence": sequence,
+        "type": detection.kind.value,
+        "station": detection.station,
+        "start": utc(detection.start_utc_s),
+        "end": end if detection.kind is EventKind.ENDED else None,
+        "heard_until": end,
+        "uncertainty_s": round(detection.uncertainty_s, 3),
+        "played_duration_s": round(detection.end_utc_s - detection.start_utc_s, 3),
+        "reference": describe_reference(detection.reference),
+        "reference_start_s": round(play.reference_start_s, 3),
+        "reference_end_s": round(play.reference_end_s, 3),
+        "speed": round(play.speed, 4),
+        "score": round(play.score, 4),
+        "confidence": round(play.confidence, 6),
+        "detected_at": utc(detection.detected_utc_s),
+        "encoder_recipe": detection.recipe,
+        "catalog_generation": detection.generation,
+        "monitor_version": __version__,
+    }
+
+
+def on_air(detection: Detection) -> dict[str, Any]:
+    """Say what is playing, for the `now` topic."""
+    return {
+        "id": detection.id,
+        "start": utc(detection.start_utc_s),
+        "heard_until": utc(detection.end_utc_s),
+        "reference": describe_reference(detection.reference),
+        "confidence": round(detection.play.confidence, 6),
+    }
+
+
+def encode(content: object) -> bytes:
+    """Write JSON in UTF-8, without spaces.
+
+    Raises:
+        ValueError: A number is NaN or infinite, which JSON cannot say.
+    """
+    return json.dumps(content, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()

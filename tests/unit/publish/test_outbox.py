@@ -1,0 +1,223 @@
+"""What was put stays, in order, until the broker has it; a damaged file is left alone."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import signal
+import sqlite3
+import subprocess
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from monitor.errors import OutboxError, OutboxUnwritable
+from monitor.facts import Fact, OutboxChanged
+from monitor.messages import Detection
+from monitor.publish.outbox import DiskOutbox
+
+Make = Callable[..., Detection]
+
+
+class Clock:
+    def __init__(self) -> None:
+        self.now_s = 1_790_000_000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def facts() -> list[Fact]:
+    return []
+
+
+@pytest.fixture
+def opened(tmp_path: Path, clock: Clock, facts: list[Fact]) -> Iterator[Callable[[], DiskOutbox]]:
+    made: list[DiskOutbox] = []
+
+    def make() -> DiskOutbox:
+        for outbox in made:
+            outbox.close()
+        made.clear()
+        made.append(DiskOutbox(tmp_path / "data" / "outbox.db", keep_days=1.0, tell=facts.append, utc_s=clock))
+        return made[0]
+
+    yield make
+    for outbox in made:
+        outbox.close()
+
+
+def test_sequences_have_no_gaps_and_count_each_station(opened: Callable[[], DiskOutbox], detection: Make) -> None:
+    outbox = opened()
+    outbox.put([detection(1), detection(2, station="b"), detection(3)])
+    outbox.put([detection(4, station="b")])
+    assert [(m.station, m.sequence) for m in outbox.pending(10)] == [("radio-1", 1), ("b", 1), ("radio-1", 2), ("b", 2)]
+    assert [json.loads(m.payload)["sequence"] for m in outbox.pending(10)] == [1, 1, 2, 2]
+
+
+def test_a_restart_keeps_what_waits_and_counts_on(opened: Callable[[], DiskOutbox], detection: Make, clock: Clock) -> None:
+    outbox = opened()
+    outbox.put([detection(1), detection(2)])
+    outbox.acknowledge([outbox.pending(1)[0].number])
+    again = opened()
+    assert [m.sequence for m in again.pending(10)] == [2]
+    assert again.depth == 1
+    again.acknowledge([m.number for m in again.pending(10)])
+    clock.now_s += 2 * 86400
+    assert again.prune() == 2
+    after = opened()
+    after.put([detection(3)])
+    assert [m.sequence for m in after.pending(10)] == [3], "pruning must not make sequences start anew"
+
+
+def test_acknowledging_twice_counts_once(opened: Callable[[], DiskOutbox], detection: Make) -> None:
+    outbox = opened()
+    outbox.put([detection(1), detection(2)])
+    first = outbox.pending(1)[0].number
+    outbox.acknowledge([first])
+    outbox.acknowledge([first])
+    assert outbox.depth == 1
+
+
+def test_delivered_messages_are_kept_for_keep_days(opened: Callable[[], DiskOutbox], detection: Make, clock: Clock) -> None:
+    outbox = opened()
+    outbox.put([detection(1), detection(2)])
+    outbox.acknowledge([outbox.pending(1)[0].number])
+    clock.now_s += 0.9 * 86400
+    assert outbox.prune() == 0
+    clock.now_s += 0.2 * 86400
+    assert outbox.prune() == 1
+    assert outbox.depth == 1, "what waits is never pruned"
+
+
+def test_it_says_how_much_waits_since_when(
+    opened: Callable[[], DiskOutbox], detection: Make, clock: Clock, facts: list[Fact]
+) -> None:
+    outbox = opened()
+    outbox.put([detection(1)])
+    clock.now_s += 5.0
+    outbox.put([detection(2)])
+    assert facts[-1] == OutboxChanged(depth=2, oldest_utc_s=1_790_000_000.0)
+    outbox.acknowledge([m.number for m in outbox.pending(10)])
+    assert facts[-1] == OutboxChanged(depth=0, oldest_utc_s=None)
+
+
+def test_threads_may_put_at_once(opened: Callable[[], DiskOutbox], detection: Make) -> None:
+    outbox = opened()
+    threads = [threading.Thread(target=lambda: [outbox.put([detection(n)]) for n in range(10)]) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert [m.sequence for m in outbox.pending(100)] == list(range(1, 41))
+
+
+def test_a_full_disk_is_transient_and_loses_nothing(opened: Callable[[], DiskOutbox], detection: Make, tmp_path: Path) -> None:
+    outbox = opened()
+    outbox.put([detection(1)])
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "data" / "outbox.db-wal").stat().st_size, hard))
+    try:
+        with pytest.raises(OutboxUnwritable, match=r"outbox\.db"):
+            outbox.put([detection(2), detection(3)])
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert outbox.depth == 1
+    outbox.put([detection(2), detection(3)])
+    assert [m.sequence for m in outbox.pending(10)] == [1, 2, 3]
+
+
+def test_a_killed_writer_leaves_what_put_returned_from(tmp_path: Path) -> None:
+    program = """
+import sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[2])
+from conftest import detection
+from monitor.publish.outbox import DiskOutbox
+make = detection._get_wrapped_function()()
+outbox = DiskOutbox(Path(sys.argv[1]), keep_days=1, tell=lambda fact: None)
+for number in range(1, 10**6):
+    outbox.put([make(number)])
+    print(number, flush=True)
+"""
+    path = tmp_path / "outbox.db"
+    child = subprocess.Popen(
+        [sys.executable, "-c", program, str(path), str(Path(__file__).parent)], stdout=subprocess.PIPE, text=True
+    )
+    assert child.stdout is not None
+    seen = [int(child.stdout.readline()) for _ in range(20)]
+    os.kill(child.pid, signal.SIGKILL)
+    seen += [int(line) for line in child.stdout]
+    child.wait()
+    child.stdout.close()
+    outbox = DiskOutbox(path, keep_days=1.0, tell=lambda fact: None)
+    stored = [m.sequence for m in outbox.pending(10**6)]
+    outbox.close()
+    assert stored[: len(seen)] == seen
+    assert len(stored) - len(seen) <= 1
+
+
+@pytest.mark.parametrize(
+    "content", [b"this is no database, but a long enough text to be read as one" * 20, b"SQLite format 3\x00" + b"\xff" * 4096]
+)
+def test_a_damaged_file_is_named_and_left_alone(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "outbox.db"
+    path.write_bytes(content)
+    with pytest.raises(OutboxError, match=r"outbox\.db: damaged or not an outbox"):
+        DiskOutbox(path, keep_days=1.0, tell=lambda fact: None)
+    assert path.read_bytes() == content
+
+
+def test_damage_in_the_middle_is_permanent(tmp_path: Path, detection: Make) -> None:
+    path = tmp_path / "outbox.db"
+    outbox = DiskOutbox(path, keep_days=1.0, tell=lambda fact: None)
+    outbox.put([detection(number) for number in range(200)])
+    outbox.close()
+    content = path.read_bytes()
+    path.write_bytes(content[:8192] + b"\xa5" * (len(content) - 8192))
+    with pytest.raises(OutboxError, match="damaged"):
+        DiskOutbox(path, keep_days=1.0, tell=lambda fact: None).pending(1000)
+
+
+def test_a_database_of_another_program_is_left_alone(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.db"
+    with sqlite3.connect(path) as other:
+        other.execute("CREATE TABLE t (x)")
+    other.close()
+    content = path.read_bytes()
+    with pytest.raises(OutboxError, match="another program"):
+        DiskOutbox(path, keep_days=1.0, tell=lambda fact: None)
+    assert path.read_bytes() == content
+
+
+def test_a_newer_format_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "other.db"
+    outbox = DiskOutbox(path, keep_days=1.0, tell=lambda fact: None)
+    outbox.close()
+    with sqlite3.connect(path) as database:
+        database.execute("PRAGMA user_version = 2")
+    database.close()
+    with pytest.raises(OutboxError, match="format 2, not 1"):
+        DiskOutbox(path, keep_days=1.0, tell=lambda fact: None)
+
+
+def test_two_monitors_may_not_share_one(opened: Callable[[], DiskOutbox], tmp_path: Path) -> None:
+    opened()
+    with pytest.raises(OutboxError, match="another monitor"):
+        DiskOutbox(tmp_path / "data" / "outbox.db", keep_days=1.0, tell=lambda fact: None)
+
+
+def test_a_folder_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(OutboxError, match=r"file/outbox\.db"):
+        DiskOutbox(tmp_path / "file" / "outbox.db", keep_days=1.0, tell=lambda fact: None)
