@@ -1,1 +1,1 @@
-"""The product shown at its main job, in a few minutes, on one machine."""
+"""The product at its main job, in real time: simulated stations on air, the daemon beside them, truth beside detection."""
