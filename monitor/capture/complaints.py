@@ -32,6 +32,7 @@ _MEANINGS = (
     ("moov atom not found", "the file is incomplete (its index is missing); copy it again"),
     ("Failed to read frame size", _NOT_SOUND),
     ("Invalid data found", _NOT_SOUND),
+    ("Invalid argument", _NOT_SOUND),  # what a demuxer answers that was chosen by the file's name alone
     ("End of file", "it is empty or ends before any sound"),
 )
 
