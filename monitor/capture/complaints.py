@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from monitor.capture.masking import mask_url
+from monitor.core.masking import mask_url
 
 _NOT_SOUND = "holds no sound that ffmpeg can decode (a text, a web page or a damaged file?); open it in a player to see what it is"
 _MEANINGS = (

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from monitor.capture.arguments import decode_arguments, file_of, is_network, probe_arguments
 from monitor.capture.complaints import explain
-from monitor.capture.masking import mask_url
+from monitor.core.masking import mask_url
 from monitor.core.recipe import Recipe
 from monitor.errors import NotAudio, Permanent
 

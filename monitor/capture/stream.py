@@ -15,9 +15,9 @@ from monitor.capture.arguments import chunk_samples, is_network, live_arguments
 from monitor.capture.child import Child
 from monitor.capture.complaints import explain
 from monitor.capture.ffmpeg import to_samples
-from monitor.capture.masking import mask_url
 from monitor.capture.mending import Mender
 from monitor.core.backoff import Backoff
+from monitor.core.masking import mask_url
 from monitor.core.recipe import Recipe
 from monitor.errors import StreamFailed
 from monitor.facts import Tell

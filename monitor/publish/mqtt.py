@@ -31,7 +31,7 @@ IN_FLIGHT = 20
 """Messages sent ahead of their acknowledgement: hides the round trip; the order stays, since the connection keeps it."""
 LOOK_S = 5.0
 """How often the outbox is looked at unasked: it may have been filled by a retry."""
-STEADY_S = 30.0
+STABLE_S = 30.0
 """A connection that lived so long resets the backoff; two clients of one id throw each other out at once and must not storm."""
 
 _log = structlog.get_logger()
@@ -51,7 +51,7 @@ class MqttPublisher:
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._backoff = Backoff(1.0, 60.0, random.random)
+        self._backoff = Backoff(1.0, 60.0, random.random, stable_s=STABLE_S)
         self._last_told: BrokerStateChanged | None = None
         self.set_stations(stations)
 
@@ -82,15 +82,12 @@ class MqttPublisher:
         self._task = asyncio.current_task()
         try:
             while not self._stopping.is_set():
-                started_s = time.monotonic()
                 try:
                     await self._session()
                 except (BrokerUnreachable, OutboxUnwritable) as error:
                     self._lost(str(error))
-                if time.monotonic() - started_s >= STEADY_S:
-                    self._backoff.reset()
                 if not self._stopping.is_set():
-                    await _wait(self._stopping, self._backoff.next_s())
+                    await _wait(self._stopping, self._backoff.failed(time.monotonic()))
         except asyncio.CancelledError:
             if not self._stopping.is_set():
                 raise
@@ -198,6 +195,7 @@ class MqttPublisher:
         await self._retain(client, [(f"{self._settings.prefix}/status", _state("stopped"))])
 
     def _online(self) -> None:
+        self._backoff.worked(time.monotonic())
         self._say(BrokerStateChanged(connected=True))
 
     def _lost(self, reason: str) -> None:

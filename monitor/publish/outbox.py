@@ -6,13 +6,13 @@ Hides SQLite. Knows numbers, stations and bytes; knows nothing of brokers. What 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -70,16 +70,15 @@ class DiskOutbox:
             self._claim = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
             raise OutboxError(f"outbox {path}: {error.strerror}; make its folder writable or change [outbox] path") from error
-        try:
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, self._claim)
             self._database = self._open()
+            undo.callback(self._database.close)
             with self._mapped():
-                self._depth = int(
-                    self._database.execute("SELECT count(*) FROM message WHERE delivered_utc_s IS NULL").fetchone()[0]
-                )
+                counted = self._database.execute("SELECT count(*) FROM message WHERE delivered_utc_s IS NULL").fetchone()
+                self._depth = int(counted[0])
                 self._tell(OutboxChanged(depth=self._depth, oldest_utc_s=self._oldest()))
-        except BaseException:
-            os.close(self._claim)
-            raise
+            undo.pop_all()
 
     def __repr__(self) -> str:
         """Say where it is and how much waits."""
@@ -163,7 +162,7 @@ class DiskOutbox:
         oldest = self._database.execute(query).fetchone()
         return float(oldest[0]) if oldest else None
 
-    @contextmanager
+    @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
         with self._mapped():
             self._database.execute("BEGIN IMMEDIATE")
@@ -175,7 +174,7 @@ class DiskOutbox:
                     self._database.execute("ROLLBACK")
                 raise
 
-    @contextmanager
+    @contextlib.contextmanager
     def _mapped(self) -> Iterator[None]:
         try:
             yield

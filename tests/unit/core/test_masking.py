@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.capture.masking import mask_url
+from monitor.core.masking import mask_url
 
 
 @pytest.mark.parametrize(
