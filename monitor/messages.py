@@ -6,8 +6,10 @@ runs on through reconnects (a gap is a jump in position, never a stretch). Impor
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -65,6 +67,28 @@ class Reference:
     duration_s: float = 0.0
     custom: dict[str, str] = field(default_factory=dict)
     """Further columns of the operator's CSV, carried through to the detections."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Table:
+    """One generation of the catalogue as it lies on disk: how `catalog/` tells `index/` what to load.
+
+    The file at `path` holds float16 [rows, dim]; rows are only ever added at its end, and a row number is never used twice. Rows
+    that belong to no reference are those of removed ones.
+    """
+
+    path: Path
+    dim: int
+    generation: int
+    rows: int
+    """Committed rows, holes included; what the file holds beyond them does not count."""
+    reference_ids: NDArray[np.int64]
+    """Shape [references], in the order of their rows."""
+    row_starts: NDArray[np.int64]
+    """Shape [references], rising: first row of each reference."""
+    hops: NDArray[np.int64]
+    """Shape [references], at least 1: number of rows of each reference."""
+    references: Mapping[int, Reference]
 
 
 class EventKind(StrEnum):
