@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import shutil
 import signal
+import sys
 import time
 from collections.abc import AsyncIterator, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -32,7 +33,7 @@ _LOOK_S: Final = 0.25
 
 def show(folder: Path, *, keep: bool = False) -> int:
     """Run the demo in the work folder; return 0 only if all was found, nothing false was said, and the daemon stopped cleanly."""
-    console = Console()
+    console = Console(width=None if sys.stdout.isatty() else 132)
     screen = Screen(console)
     folder.mkdir(parents=True, exist_ok=True)
     shutil.rmtree(folder / "catalog", ignore_errors=True)
