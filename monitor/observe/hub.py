@@ -1,0 +1,101 @@
+"""One ear for all facts: numbers, health, and a log line where a person should read one.
+
+ERROR: somebody must act. WARNING: it mends itself. INFO: lives and deaths. DEBUG: the rest. Trouble that goes on is one line when
+it begins and one when it ends; a number counts the rest.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import fields
+from typing import Any
+
+import structlog
+
+from monitor import facts
+from monitor.messages import StreamState
+from monitor.observe.health import Readiness
+from monitor.observe.metrics import Metrics
+
+QUIET_S = 60.0
+"""Losses that go on are logged so often."""
+
+
+class Hub:
+    """Fans facts out. `tell` may be called from any thread; it neither blocks nor raises."""
+
+    def __init__(self, streams: Iterable[str], *, now_s: Callable[[], float] = time.monotonic) -> None:
+        """Prepare for these stations."""
+        streams = tuple(streams)
+        self.metrics = Metrics(streams)
+        self.readiness = Readiness(streams)
+        self._now_s = now_s
+        self._log = structlog.get_logger()
+        self._states: dict[str, StreamState] = {}
+        self._unlogged = 0
+        self._next_loss_s = float("-inf")
+        self._disk_fails = False
+
+    def set_streams(self, streams: Iterable[str]) -> None:
+        """Take the stations that are configured now."""
+        streams = tuple(streams)
+        self.metrics.set_streams(streams)
+        self.readiness.set_streams(streams)
+        self._states = {stream: state for stream, state in self._states.items() if stream in streams}
+
+    def tell(self, fact: facts.Fact) -> None:
+        """Count a fact, judge it, log it."""
+        self.metrics.tell(fact)
+        self.readiness.tell(fact)
+        match fact:
+            case facts.SoundReceived() | facts.BatchEncoded() | facts.BatchMatched():
+                pass  # several a second: numbers only
+            case facts.StreamStateChanged():
+                self._stream(fact)
+            case facts.WindowsDropped():
+                self._dropped(fact)
+            case facts.BrokerStateChanged(connected=True):
+                self._log.info("broker connected")
+            case facts.BrokerStateChanged():
+                self._log.warning("broker lost, trying again; detections stay in the outbox", reason=fact.reason)
+            case facts.DetectionsWaiting():
+                self._disk(fact)
+            case facts.DetectionsLost():
+                self._log.error("detections lost, because the disk takes none", count=fact.count)
+            case facts.CatalogLoaded():
+                self._log.info("catalogue in service", **_content(fact))
+            case facts.CatalogRefused():
+                self._log.error("new catalogue refused, the old one stays in service", reason=fact.reason)
+            case _:
+                self._log.debug(type(fact).__name__, **_content(fact))
+
+    def _stream(self, fact: facts.StreamStateChanged) -> None:
+        """Log silence and its end; losses are logged where they are mended, which knows of flapping."""
+        before = self._states.get(fact.stream)
+        self._states[fact.stream] = fact.state
+        if fact.state is StreamState.SILENT:
+            self._log.warning("stream is silent", stream=fact.stream)
+        elif fact.state is StreamState.ONLINE and before is StreamState.SILENT:
+            self._log.info("stream has sound again", stream=fact.stream)
+        else:
+            self._log.debug("stream state", stream=fact.stream, state=fact.state.value, reason=fact.reason)
+
+    def _dropped(self, fact: facts.WindowsDropped) -> None:
+        self._unlogged += fact.count
+        if self._now_s() >= self._next_loss_s:
+            self._next_loss_s = self._now_s() + QUIET_S
+            self._log.warning("windows dropped, the machine is too slow for its streams", count=self._unlogged, where=fact.where)
+            self._unlogged = 0
+
+    def _disk(self, fact: facts.DetectionsWaiting) -> None:
+        fails = bool(fact.reason)
+        if fails and not self._disk_fails:
+            self._log.error("disk does not take detections, holding them in memory", count=fact.count, reason=fact.reason)
+        if not fails and self._disk_fails:
+            self._log.info("disk takes detections again")
+        self._disk_fails = fails
+
+
+def _content(fact: facts.Fact) -> dict[str, Any]:
+    return {field.name: getattr(fact, field.name) for field in fields(fact)}

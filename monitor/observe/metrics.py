@@ -1,0 +1,246 @@
+"""Facts in, numbers for Prometheus out.
+
+Every metric of the product stands in this file: prefix `monitor_`, base units, labels whose values can be listed in advance, every
+series there from the start. Knows no log and no page.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+
+from monitor import __version__, facts
+from monitor.messages import EventKind, StreamState
+
+disable_created_metrics()  # type: ignore[no-untyped-call]
+"""One more series a counter that nobody asks for; the library has only this switch, for the whole process."""
+DROP_PLACES = ("batcher", "matcher")
+FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
+SLOW_S = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0)
+RATIOS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
+
+
+class Metrics:
+    """All metrics of one daemon, in a registry of their own. `tell` may be called from any thread; it neither blocks nor raises."""
+
+    def __init__(self, streams: Iterable[str] = (), *, utc_s: Callable[[], float] = time.time) -> None:
+        """Make every series, those of the streams included."""
+        self._utc_s = utc_s
+        self._streams: set[str] = set()
+        self.registry = CollectorRegistry()
+        ProcessCollector(registry=self.registry)
+        self._gauge("monitor_build_info", "Version of the monitor; always 1.", ["version"]).labels(__version__).set(1)
+        self._encoder = self._gauge("monitor_encoder_info", "Encoder in use; always 1.", ["name", "recipe", "device"])
+        self._make_stream_metrics()
+        self._make_pipeline_metrics()
+        self._make_delivery_metrics()
+        self._make_catalog_metrics()
+        self._takes: dict[type[facts.Fact], Callable[[Any], None]] = {
+            facts.StreamStateChanged: self._stream_state,
+            facts.StreamRestarted: self._stream_restarted,
+            facts.SoundReceived: self._sound,
+            facts.InputOverflowed: self._overflowed,
+            facts.WindowsDropped: self._windows_dropped,
+            facts.BatchEncoded: self._encoded,
+            facts.BatchMatched: self._matched,
+            facts.DetectionTold: self._detection,
+            facts.MessagePublished: self._published,
+            facts.BrokerStateChanged: self._broker,
+            facts.OutboxChanged: self._outbox,
+            facts.DetectionsWaiting: self._waiting,
+            facts.DetectionsLost: self._lost,
+            facts.CatalogLoaded: self._catalog_loaded,
+            facts.CatalogRefused: self._catalog_refused,
+        }
+        self.set_streams(streams)
+
+    def tell(self, fact: facts.Fact) -> None:
+        """Count a fact. Facts of streams that are not (or no longer) configured are ignored, so that no series comes back."""
+        stream = getattr(fact, "stream", None)
+        take = self._takes.get(type(fact))
+        if take is not None and (stream is None or stream in self._streams):
+            take(fact)
+
+    def set_streams(self, streams: Iterable[str]) -> None:
+        """Make the series of new streams at zero, remove those of streams that are gone."""
+        before, wanted = self._streams, set(streams)
+        for new in wanted - before:
+            self._add(new)
+        self._streams = wanted  # before removing: a fact told meanwhile must not bring a series back
+        for gone in before - wanted:
+            self._remove(gone)
+
+    def set_encoder(self, *, name: str, recipe: str, device: str) -> None:
+        """Say which encoder runs where."""
+        self._encoder.clear()
+        self._encoder.labels(name, recipe, device).set(1)
+
+    def exposition(self) -> bytes:
+        """Write everything in Prometheus' text format."""
+        return generate_latest(self.registry)
+
+    def _gauge(self, name: str, text: str, labels: Iterable[str] = ()) -> Gauge:
+        return Gauge(name, text, labels, registry=self.registry)
+
+    def _counter(self, name: str, text: str, labels: Iterable[str] = ()) -> Counter:
+        return Counter(name, text, labels, registry=self.registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...]) -> Histogram:
+        return Histogram(name, text, registry=self.registry, buckets=buckets)
+
+    def _make_stream_metrics(self) -> None:
+        self._state = self._gauge(
+            "monitor_stream_state", "1 for the state the station is in, 0 for the others.", ["station", "state"]
+        )
+        self._restarts = self._counter("monitor_stream_restarts_total", "Times the station's source was lost.", ["station"])
+        self._sound_s = self._counter("monitor_stream_sound_seconds_total", "Sound received.", ["station"])
+        self._overflows = self._counter("monitor_stream_overflows_total", "Times a sound card's buffer ran over.", ["station"])
+        self._last_sound = self._gauge(
+            "monitor_stream_last_sound_timestamp_seconds", "When sound was last received; 0: never.", ["station"]
+        )
+        self._last_detection = self._gauge(
+            "monitor_stream_last_detection_timestamp_seconds", "When a play was last told of; 0: never.", ["station"]
+        )
+        self._dropped = self._counter("monitor_windows_dropped_total", "Windows shed, unanalysed.", ["station", "where"])
+        self._detections = self._counter("monitor_detections_total", "Events handed to the outbox.", ["station", "kind"])
+
+    def _make_pipeline_metrics(self) -> None:
+        self._encoded_windows = self._counter("monitor_encoder_windows_total", "Windows encoded.")
+        self._batch_s = self._histogram("monitor_encoder_batch_seconds", "Time to encode a batch.", FAST_S)
+        self._batch_fill = self._histogram("monitor_encoder_batch_fill_ratio", "Share of the batch limit that was used.", RATIOS)
+        self._batch_wait_s = self._histogram(
+            "monitor_encoder_wait_seconds", "Wait of a batch's oldest window for the encoder.", FAST_S
+        )
+        self._matched_windows = self._counter("monitor_matcher_windows_total", "Windows looked up.")
+        self._search_s = self._histogram("monitor_matcher_search_seconds", "Time to look a batch up in the index.", FAST_S)
+        self._track_s = self._histogram("monitor_matcher_track_seconds", "Time to track a batch's alignments.", FAST_S)
+        self._behind_s = self._histogram("monitor_matcher_behind_seconds", "Age of a batch's oldest window at its result.", SLOW_S)
+        self._latency_s = self._histogram(
+            "monitor_detection_latency_seconds", "From the first second of a play on air to its first event.", SLOW_S
+        )
+
+    def _make_delivery_metrics(self) -> None:
+        self._published_s = self._histogram(
+            "monitor_broker_publish_seconds", "From sending an event to its acknowledgement.", FAST_S
+        )
+        self._connected = self._gauge("monitor_broker_connected", "1 while the MQTT broker is connected.")
+        self._disconnects = self._counter("monitor_broker_disconnects_total", "Times the broker was lost or could not be reached.")
+        self._pending = self._gauge("monitor_outbox_pending_messages", "Events on disk that the broker has not acknowledged.")
+        self._oldest = self._gauge("monitor_outbox_oldest_timestamp_seconds", "When the oldest of them was stored; 0: none waits.")
+        self._held = self._gauge(
+            "monitor_outbox_unwritten_detections", "Detections in memory only, because the disk does not take them."
+        )
+        self._failures = self._counter("monitor_outbox_write_failures_total", "Times the disk did not take detections.")
+        self._given_up = self._counter(
+            "monitor_detections_lost_total", "Detections given up, because the disk took none for too long."
+        )
+
+    def _make_catalog_metrics(self) -> None:
+        self._index = self._gauge("monitor_catalog_index_info", "Kind of the index in service; always 1.", ["kind"])
+        self._generation = self._gauge("monitor_catalog_generation", "Generation of the catalogue in service.")
+        self._references = self._gauge("monitor_catalog_references", "Recordings in service.")
+        self._fingerprints = self._gauge("monitor_catalog_fingerprints", "Fingerprints in service.")
+        self._load_s = self._gauge("monitor_catalog_load_seconds", "Time the last load of the catalogue took.")
+        self._loaded = self._gauge(
+            "monitor_catalog_loaded_timestamp_seconds", "When the generation in service was loaded; 0: none is."
+        )
+        self._refused = self._counter("monitor_catalog_refused_total", "New generations that could not be loaded.")
+
+    def _add(self, stream: str) -> None:
+        for state in StreamState:
+            self._state.labels(stream, state.value).set(state is StreamState.CONNECTING)
+        for metric in (self._restarts, self._sound_s, self._overflows, self._last_sound, self._last_detection):
+            metric.labels(stream)
+        for where in DROP_PLACES:
+            self._dropped.labels(stream, where)
+        for kind in EventKind:
+            self._detections.labels(stream, kind.value)
+
+    def _remove(self, stream: str) -> None:
+        for state in StreamState:
+            self._state.remove(stream, state.value)
+        for metric in (self._restarts, self._sound_s, self._overflows, self._last_sound, self._last_detection):
+            metric.remove(stream)
+        for where in DROP_PLACES:
+            self._dropped.remove(stream, where)
+        for kind in EventKind:
+            self._detections.remove(stream, kind.value)
+
+    def _stream_state(self, fact: facts.StreamStateChanged) -> None:
+        for state in StreamState:
+            self._state.labels(fact.stream, state.value).set(state is fact.state)
+
+    def _stream_restarted(self, fact: facts.StreamRestarted) -> None:
+        self._restarts.labels(fact.stream).inc()
+
+    def _sound(self, fact: facts.SoundReceived) -> None:
+        self._sound_s.labels(fact.stream).inc(fact.seconds)
+        self._last_sound.labels(fact.stream).set(self._utc_s())
+
+    def _overflowed(self, fact: facts.InputOverflowed) -> None:
+        self._overflows.labels(fact.stream).inc()
+
+    def _windows_dropped(self, fact: facts.WindowsDropped) -> None:
+        if fact.where in DROP_PLACES:
+            self._dropped.labels(fact.stream, fact.where).inc(fact.count)
+
+    def _encoded(self, fact: facts.BatchEncoded) -> None:
+        self._encoded_windows.inc(fact.windows)
+        self._batch_s.observe(fact.took_s)
+        self._batch_fill.observe(fact.windows / fact.capacity)
+        self._batch_wait_s.observe(fact.oldest_waited_s)
+
+    def _matched(self, fact: facts.BatchMatched) -> None:
+        self._matched_windows.inc(fact.windows)
+        self._search_s.observe(fact.search_s)
+        self._track_s.observe(fact.track_s)
+        self._behind_s.observe(fact.behind_s)
+
+    def _detection(self, fact: facts.DetectionTold) -> None:
+        self._detections.labels(fact.stream, fact.kind.value).inc()
+        self._last_detection.labels(fact.stream).set(self._utc_s())
+        if fact.kind is EventKind.STARTED:
+            self._latency_s.observe(fact.latency_s)
+
+    def _published(self, fact: facts.MessagePublished) -> None:
+        self._published_s.observe(fact.took_s)
+
+    def _broker(self, fact: facts.BrokerStateChanged) -> None:
+        self._connected.set(fact.connected)
+        if not fact.connected:
+            self._disconnects.inc()
+
+    def _outbox(self, fact: facts.OutboxChanged) -> None:
+        self._pending.set(fact.depth)
+        self._oldest.set(fact.oldest_utc_s or 0.0)
+
+    def _waiting(self, fact: facts.DetectionsWaiting) -> None:
+        self._held.set(fact.count)
+        if fact.reason:
+            self._failures.inc()
+
+    def _lost(self, fact: facts.DetectionsLost) -> None:
+        self._given_up.inc(fact.count)
+
+    def _catalog_loaded(self, fact: facts.CatalogLoaded) -> None:
+        self._index.clear()
+        self._index.labels(fact.index_kind).set(1)
+        self._generation.set(fact.generation)
+        self._references.set(fact.references)
+        self._fingerprints.set(fact.fingerprints)
+        self._load_s.set(fact.took_s)
+        self._loaded.set(self._utc_s())
+
+    def _catalog_refused(self, _: facts.CatalogRefused) -> None:
+        self._refused.inc()

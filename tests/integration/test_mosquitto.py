@@ -1,0 +1,423 @@
+"""Detections through a real Mosquitto: passwords, restarts, a hung broker, a killed publisher."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import aiomqtt
+import pytest
+
+from monitor.facts import BrokerStateChanged, Fact, MessagePublished
+from monitor.messages import Detection, EventKind, Play, Reference, StreamState
+from monitor.publish.keeper import Keeper
+from monitor.publish.mqtt import MqttPublisher
+from monitor.publish.outbox import DiskOutbox
+from monitor.settings import MqttSettings
+
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
+PASSWD = shutil.which("mosquitto_passwd")
+pytestmark = pytest.mark.skipif(not (MOSQUITTO and PASSWD) and not os.environ.get("CI"), reason="mosquitto is not installed")
+PATIENCE_S = 15.0
+
+
+def detection(number: int, *, kind: EventKind = EventKind.STARTED, station: str = "radio-1") -> Detection:
+    play = Play(
+        stream=station,
+        reference_id=7,
+        start_s=10.0,
+        end_s=25.5,
+        reference_start_s=0.0,
+        reference_end_s=15.5,
+        speed=1.0,
+        score=0.8,
+        evidence=44.0,
+        confidence=0.999,
+        detected_s=13.0,
+    )
+    return Detection(
+        id=f"play-{number}",
+        kind=kind,
+        station=station,
+        start_utc_s=1_790_000_000.0,
+        end_utc_s=1_790_000_015.5,
+        uncertainty_s=0.25,
+        detected_utc_s=1_790_000_003.0,
+        play=play,
+        reference=Reference(id=7, path="a.opus", title="T", artist="A", duration_s=180.0),
+        recipe="0123456789abcdef",
+        generation=3,
+    )
+
+
+class Broker:
+    """A Mosquitto in a folder of its own; anonymous clients are refused."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+        subprocess.run([PASSWD or "mosquitto_passwd", "-b", "-c", folder / "passwords", "monitor", "secret"], check=True)
+        (folder / "passwords").chmod(0o644)
+        self.extra = ""
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        config = (
+            f"listener {self.port} 127.0.0.1\nallow_anonymous false\npassword_file {self.folder}/passwords\nuser root\n{self.extra}"
+        )
+        (self.folder / "mosquitto.conf").write_text(config)
+        with (self.folder / "mosquitto.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                [MOSQUITTO or "mosquitto", "-c", self.folder / "mosquitto.conf"], stderr=log, stdout=log
+            )
+        until_s = time.monotonic() + PATIENCE_S
+        while time.monotonic() < until_s:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), timeout=1.0):
+                return
+            time.sleep(0.02)
+        raise AssertionError((self.folder / "mosquitto.log").read_text())
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def stop(self) -> None:
+        if self.process is not None:
+            self.process.send_signal(signal.SIGCONT)
+            self.process.terminate()
+            self.process.wait(timeout=PATIENCE_S)
+            self.process = None
+
+    def settings(self, **changes: Any) -> MqttSettings:
+        content = {
+            "host": "127.0.0.1",
+            "port": self.port,
+            "username": "monitor",
+            "password": "secret",
+            "ack_timeout_s": 2.0,
+            "keepalive_s": 5,
+        }
+        return MqttSettings(**{**content, **changes})
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[Broker]:
+    made = Broker(tmp_path)
+    yield made
+    made.stop()
+
+
+@pytest.fixture
+def facts() -> list[Fact]:
+    return []
+
+
+@pytest.fixture
+def outbox(tmp_path: Path, facts: list[Fact]) -> Iterator[DiskOutbox]:
+    made = DiskOutbox(tmp_path / "outbox.db", keep_days=1.0, tell=facts.append)
+    yield made
+    made.close()
+
+
+class Subscriber:
+    """Everything under the prefix, as it came."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[str, bytes, bool]] = []
+        self.came = asyncio.Event()
+
+    async def listen(self, settings: MqttSettings) -> None:
+        async with aiomqtt.Client(
+            settings.host, settings.port, username=settings.username or None, password=settings.password or None
+        ) as client:
+            await client.subscribe("monitor/#", qos=1)
+            self.came.set()
+            async for message in client.messages:
+                assert isinstance(message.payload, bytes)
+                self.got.append((message.topic.value, message.payload, bool(message.retain)))
+                self.came.set()
+
+    def sequences(self, station: str = "radio-1") -> list[int]:
+        return [json.loads(payload)["sequence"] for topic, payload, _ in self.got if topic == f"monitor/{station}/events"]
+
+    def last(self, topic: str) -> Any:
+        found = [payload for name, payload, _ in self.got if name == topic]
+        return json.loads(found[-1]) if found and found[-1] else None
+
+    async def until(self, condition: Callable[[], object]) -> None:
+        async with asyncio.timeout(PATIENCE_S):
+            while not condition():
+                self.came.clear()
+                await self.came.wait()
+
+
+@contextlib.asynccontextmanager
+async def subscribed(settings: MqttSettings) -> AsyncIterator[Subscriber]:
+    subscriber = Subscriber()
+    task = asyncio.create_task(subscriber.listen(settings))
+    await subscriber.until(subscriber.came.is_set)
+    try:
+        yield subscriber
+    finally:
+        task.cancel()
+        await asyncio.gather(task, return_exceptions=True)
+
+
+@contextlib.asynccontextmanager
+async def publishing(publisher: MqttPublisher) -> AsyncIterator[asyncio.Task[None]]:
+    task = asyncio.create_task(publisher.run())
+    try:
+        yield task
+    finally:
+        await publisher.stop(5.0)
+        await task
+
+
+def keep(outbox: DiskOutbox, publisher: MqttPublisher, facts: list[Fact]) -> Keeper:
+    return Keeper(outbox, told=publisher.told, tell=facts.append)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    async with asyncio.timeout(PATIENCE_S):
+        while not condition():  # noqa: ASYNC110 - the conditions are set in other threads and processes
+            await asyncio.sleep(0.02)
+
+
+async def test_events_and_retained_topics(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
+    broker.start()
+    publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1", "radio-2"], tell=facts.append)
+    keeper = keep(outbox, publisher, facts)
+    async with subscribed(broker.settings()) as live:
+        async with publishing(publisher):
+            await live.until(lambda: live.last("monitor/radio-2/status"))
+            assert live.last("monitor/status")["state"] == "online"
+            assert live.last("monitor/radio-1/now") == []
+            assert live.last("monitor/radio-1/status")["state"] == "connecting"
+            publisher.set_status("radio-1", StreamState.ONLINE)
+            await asyncio.to_thread(keeper.put, [detection(1), detection(2)])
+            await live.until(lambda: len(live.last("monitor/radio-1/now") or []) == 2)
+            await asyncio.to_thread(keeper.put, [detection(1, kind=EventKind.ENDED)])
+            await live.until(lambda: len(live.last("monitor/radio-1/now")) == 1 and len(live.sequences()) == 3)
+            assert live.last("monitor/radio-1/now")[0]["id"] == "play-2"
+            assert live.sequences() == [1, 2, 3]
+            assert live.last("monitor/radio-1/status")["state"] == "online"
+            await until(lambda: outbox.depth == 0)
+            async with subscribed(broker.settings()) as late:
+                await late.until(lambda: len(late.got) >= 5)
+                assert {topic for topic, _, retained in late.got if retained} == {
+                    "monitor/status",
+                    "monitor/radio-1/now",
+                    "monitor/radio-1/status",
+                    "monitor/radio-2/now",
+                    "monitor/radio-2/status",
+                }
+                assert late.sequences() == [], "events are not retained"
+            publisher.set_stations(["radio-1"])
+            await live.until(lambda: ("monitor/radio-2/now", b"", False) in live.got)
+        await live.until(lambda: live.last("monitor/status")["state"] == "stopped")
+        assert live.last("monitor/radio-1/now") == []
+        assert live.last("monitor/radio-1/status")["state"] == "offline"
+    assert sum(isinstance(fact, MessagePublished) for fact in facts) == 3
+
+
+async def test_it_waits_for_a_broker_that_is_not_there(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
+    publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append)
+    async with publishing(publisher):
+        await until(lambda: facts and isinstance(facts[-1], BrokerStateChanged))
+        keep(outbox, publisher, facts).put([detection(1)])
+        await asyncio.sleep(1.5)  # at least one more attempt
+        lost = [fact for fact in facts if isinstance(fact, BrokerStateChanged)]
+        assert len(lost) == 1, "one fact, not one for each attempt"
+        assert "refused" in lost[0].reason
+        broker.start()
+        await until(lambda: outbox.depth == 0)
+
+
+async def test_a_wrong_password_is_explained_and_retried(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
+    broker.start()
+    publisher = MqttPublisher(broker.settings(password="wrong"), outbox, stations=[], tell=facts.append)
+    async with publishing(publisher):
+        await until(lambda: any(isinstance(fact, BrokerStateChanged) for fact in facts))
+    lost = next(fact for fact in facts if isinstance(fact, BrokerStateChanged))
+    assert "check [mqtt] username and password" in lost.reason
+
+
+@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_broker_restart_loses_nothing(broker: Broker, outbox: DiskOutbox, facts: list[Fact], how: signal.Signals) -> None:
+    broker.start()
+    publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append)
+    keeper = keep(outbox, publisher, facts)
+    seen: list[int] = []
+    async with publishing(publisher):
+        async with subscribed(broker.settings()) as live:
+            for number in range(30):
+                await asyncio.to_thread(keeper.put, [detection(number)])
+            await live.until(lambda: len(live.sequences()) >= 30)
+            seen += live.sequences()
+        broker.signal(how)
+        assert broker.process is not None
+        await asyncio.to_thread(broker.process.wait)
+        for number in range(30, 90):
+            await asyncio.to_thread(keeper.put, [detection(number)])
+        broker.start()
+        async with subscribed(broker.settings()) as live:
+            await live.until(lambda: live.last("monitor/radio-1/now"))
+            assert len(live.last("monitor/radio-1/now")) == 90, "retained state comes back to a broker that forgot it"
+            await until(lambda: outbox.depth == 0)
+            await asyncio.sleep(0.1)
+            seen += live.sequences()
+    assert sorted(seen) == seen
+    # The subscriber's own way back is a race with ours; what the broker took before it returned is its to lose, not ours.
+    with contextlib.closing(outbox._database.cursor()) as cursor:
+        assert cursor.execute("SELECT count(*), sum(delivered_utc_s IS NULL) FROM message").fetchone() == (90, 0)
+
+
+async def test_a_hung_broker_is_left_and_everything_sent_again(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
+    broker.start()
+    publisher = MqttPublisher(broker.settings(ack_timeout_s=0.5), outbox, stations=["radio-1"], tell=facts.append)
+    keeper = keep(outbox, publisher, facts)
+    async with subscribed(broker.settings()) as live, publishing(publisher):
+        await live.until(lambda: live.last("monitor/status"))
+        broker.signal(signal.SIGSTOP)
+        await asyncio.to_thread(keeper.put, [detection(number) for number in range(50)])
+        await until(lambda: any(isinstance(fact, BrokerStateChanged) and not fact.connected for fact in facts))
+        assert outbox.depth == 50, "nothing was acknowledged"
+        broker.signal(signal.SIGCONT)
+        await until(lambda: outbox.depth == 0)
+        await live.until(lambda: live.sequences()[-1:] == [50])
+        first_time = list(dict.fromkeys(live.sequences()))
+        assert first_time == list(range(1, 51)), "in order and complete, repetitions aside"
+
+
+VICTIM = """
+import asyncio, sys
+from pathlib import Path
+sys.path.insert(0, sys.argv[1])
+from test_mosquitto import detection
+from monitor.publish.keeper import Keeper
+from monitor.publish.mqtt import MqttPublisher
+from monitor.publish.outbox import DiskOutbox
+from monitor.settings import MqttSettings
+
+async def main():
+    outbox = DiskOutbox(Path(sys.argv[2]), keep_days=1, tell=lambda fact: None)
+    settings = MqttSettings(host="127.0.0.1", port=int(sys.argv[3]), username="monitor", password="secret", keepalive_s=5)
+    publisher = MqttPublisher(settings, outbox, stations=["radio-1"], tell=lambda fact: print(type(fact).__name__, flush=True))
+    keeper = Keeper(outbox, told=publisher.told, tell=lambda fact: None)
+    task = asyncio.create_task(publisher.run())
+    await asyncio.to_thread(sys.stdin.readline)
+    await asyncio.to_thread(keeper.put, [detection(number) for number in range(40)])
+    print("put", flush=True)
+    await task
+
+asyncio.run(main())
+"""
+
+
+async def test_a_publisher_killed_between_put_and_acknowledgement_loses_nothing(
+    broker: Broker, tmp_path: Path, facts: list[Fact]
+) -> None:
+    broker.start()
+    here = str(Path(__file__).parent)
+    victim = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", VICTIM, here, str(tmp_path / "outbox.db"), str(broker.port)),
+        stdin=asyncio.subprocess.PIPE,
+        stdout=asyncio.subprocess.PIPE,
+    )
+    assert victim.stdin is not None
+    assert victim.stdout is not None
+    async with asyncio.timeout(PATIENCE_S):
+        assert await victim.stdout.readline() == b"BrokerStateChanged\n"
+        async with subscribed(broker.settings()) as live:
+            await live.until(lambda: live.last("monitor/radio-1/now") == [])
+            broker.signal(signal.SIGSTOP)  # takes bytes, acknowledges nothing
+            victim.stdin.write(b"\n")
+            assert await victim.stdout.readline() == b"put\n"
+            await asyncio.sleep(0.1)
+            victim.kill()
+            await victim.wait()
+            broker.signal(signal.SIGCONT)
+            await live.until(lambda: live.last("monitor/status")["state"] == "offline")
+            assert live.last("monitor/status") == {"state": "offline", "reason": "connection lost"}, "the last will"
+            outbox = DiskOutbox(tmp_path / "outbox.db", keep_days=1.0, tell=facts.append)
+            assert outbox.depth == 40
+            async with publishing(MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append)):
+                await until(lambda: outbox.depth == 0)
+                await live.until(lambda: live.sequences()[-1:] == [40])
+            outbox.close()
+        assert list(dict.fromkeys(live.sequences())) == list(range(1, 41))
+
+
+async def test_a_crashing_publisher_leaves_its_last_will(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
+    broker.start()
+    publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append)
+    async with subscribed(broker.settings()) as live:
+        task = asyncio.create_task(publisher.run())
+        await live.until(lambda: live.last("monitor/status"))
+        task.cancel()  # what supervision does when another stage has crashed
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        await live.until(lambda: live.last("monitor/status")["state"] == "offline")
+
+
+async def test_stop_sends_what_waits(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
+    broker.start()
+    publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append)
+    outbox.put([detection(number) for number in range(200)])
+    async with subscribed(broker.settings()) as live:
+        task = asyncio.create_task(publisher.run())
+        await live.until(lambda: live.last("monitor/status"))
+        await publisher.stop(10.0)
+        await task
+        await live.until(lambda: (live.last("monitor/status") or {})["state"] == "stopped")
+        assert live.sequences() == list(range(1, 201))
+
+
+async def test_stop_does_not_wait_for_a_broker_that_is_away(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
+    outbox.put([detection(1)])
+    publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append)
+    task = asyncio.create_task(publisher.run())
+    await until(lambda: any(isinstance(fact, BrokerStateChanged) for fact in facts))
+    started_s = time.monotonic()
+    await publisher.stop(3.0)
+    await task
+    assert time.monotonic() - started_s < 1.0
+    assert outbox.depth == 1
+
+
+# paho leaves the socket of a failed TLS handshake to the garbage collector.
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
+async def test_tls_with_our_own_authority(broker: Broker, outbox: DiskOutbox, facts: list[Fact], tmp_path: Path) -> None:
+    certificate = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
+    certificate += [
+        "-addext",
+        "subjectAltName=IP:127.0.0.1",
+        "-keyout",
+        str(tmp_path / "key.pem"),
+        "-out",
+        str(tmp_path / "cert.pem"),
+    ]
+    await asyncio.to_thread(subprocess.run, certificate, check=True, capture_output=True)
+    broker.extra = f"certfile {tmp_path}/cert.pem\nkeyfile {tmp_path}/key.pem\n"
+    broker.start()
+    distrusting = MqttPublisher(broker.settings(tls=True), outbox, stations=[], tell=facts.append)
+    async with publishing(distrusting):
+        await until(lambda: any(isinstance(fact, BrokerStateChanged) for fact in facts))
+    assert "certificate verify failed" in next(fact.reason for fact in facts if isinstance(fact, BrokerStateChanged))
+    outbox.put([detection(1)])
+    trusting = MqttPublisher(broker.settings(tls=True, ca_file=str(tmp_path / "cert.pem")), outbox, stations=[], tell=facts.append)
+    async with publishing(trusting):
+        await until(lambda: outbox.depth == 0)

@@ -1,0 +1,112 @@
+"""One line when trouble begins, one when it ends."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from monitor import facts
+from monitor.messages import EventKind, StreamState
+from monitor.observe.hub import Hub
+
+
+class Clock:
+    now_s = 1000.0
+
+    def __call__(self) -> float:
+        return self.now_s
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def lines() -> Iterator[list[Any]]:
+    with capture_logs() as captured:
+        yield captured
+
+
+@pytest.fixture
+def hub(clock: Clock, lines: list[Any]) -> Hub:
+    return Hub(["a"], now_s=clock)
+
+
+def loud(lines: list[Any]) -> list[tuple[str, str]]:
+    return [(line["log_level"], line["event"]) for line in lines if line["log_level"] != "debug"]
+
+
+def test_all_is_silent_when_all_is_well(hub: Hub, lines: list[Any]) -> None:
+    hub.tell(facts.StreamStateChanged(stream="a", state=StreamState.ONLINE))
+    for _ in range(100):
+        hub.tell(facts.SoundReceived(stream="a", seconds=0.1))
+        hub.tell(facts.BatchEncoded(windows=1, capacity=1, took_s=0.1, oldest_waited_s=0.1))
+        hub.tell(facts.DetectionTold(stream="a", kind=EventKind.STARTED, reference="7", latency_s=3.0))
+        hub.tell(facts.OutboxChanged(depth=0, oldest_utc_s=None))
+    assert loud(lines) == []
+
+
+def test_silence_and_its_end(hub: Hub, lines: list[Any]) -> None:
+    for state in (StreamState.ONLINE, StreamState.SILENT, StreamState.ONLINE, StreamState.RECONNECTING):
+        hub.tell(facts.StreamStateChanged(stream="a", state=state))
+    assert loud(lines) == [("warning", "stream is silent"), ("info", "stream has sound again")]
+
+
+def test_dropped_windows_are_logged_once_a_minute_with_their_sum(hub: Hub, lines: list[Any], clock: Clock) -> None:
+    for _ in range(10):
+        hub.tell(facts.WindowsDropped(stream="a", count=2, where="batcher"))
+    clock.now_s += 61.0
+    hub.tell(facts.WindowsDropped(stream="a", count=2, where="batcher"))
+    assert [line["count"] for line in lines if line["log_level"] == "warning"] == [2, 20]
+
+
+def test_a_full_disk_is_one_error_and_one_all_clear(hub: Hub, lines: list[Any]) -> None:
+    for count in range(1, 20):
+        hub.tell(facts.DetectionsWaiting(count=count, reason="disk full"))
+    hub.tell(facts.DetectionsWaiting(count=0))
+    hub.tell(facts.DetectionsLost(count=1))
+    assert [level for level, _ in loud(lines)] == ["error", "info", "error"]
+
+
+def test_broker_and_catalogue(hub: Hub, lines: list[Any]) -> None:
+    hub.tell(facts.BrokerStateChanged(connected=False, reason="refused"))
+    hub.tell(facts.BrokerStateChanged(connected=True))
+    hub.tell(facts.CatalogLoaded(generation=1, references=1, fingerprints=1, index_kind="flat", took_s=0.1))
+    hub.tell(facts.CatalogRefused(reason="other weights"))
+    assert [level for level, _ in loud(lines)] == ["warning", "info", "info", "error"]
+
+
+def test_readiness_follows_the_facts(hub: Hub) -> None:
+    def unready() -> list[str]:
+        return [check.name for check in hub.readiness.checks() if check.counts and not check.ok]
+
+    assert unready() == ["encoder", "catalog", "streams"]
+    hub.readiness.set_encoder("compact on cpu")
+    hub.tell(facts.CatalogLoaded(generation=1, references=1, fingerprints=1, index_kind="flat", took_s=0.1))
+    hub.tell(facts.StreamStateChanged(stream="a", state=StreamState.SILENT))
+    assert unready() == []
+    hub.tell(facts.DetectionsWaiting(count=1, reason="disk full"))
+    assert unready() == ["outbox"]
+    hub.tell(facts.DetectionsWaiting(count=0))
+    hub.tell(facts.CatalogRefused(reason="other weights"))
+    assert unready() == []
+    assert "other weights" in next(check.detail for check in hub.readiness.checks() if check.name == "catalog")
+
+
+def test_broker_and_single_streams_do_not_count(hub: Hub) -> None:
+    informational = {check.name for check in hub.readiness.checks() if not check.counts}
+    assert informational == {"stream a", "broker"}
+
+
+def test_a_reload_changes_the_streams_asked_for(hub: Hub) -> None:
+    hub.tell(facts.StreamStateChanged(stream="a", state=StreamState.ONLINE))
+    hub.set_streams(["a", "b"])
+    details = {check.name: check.detail for check in hub.readiness.checks()}
+    assert details["streams"] == "1 of 2 heard"
+    assert details["stream b"] == "connecting"
+    hub.set_streams([])
+    assert next(check.ok for check in hub.readiness.checks() if check.name == "streams")

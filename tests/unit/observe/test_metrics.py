@@ -1,0 +1,152 @@
+"""Every fact has its number; names and labels keep Prometheus' rules."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from dataclasses import fields
+
+import pytest
+
+from monitor import facts
+from monitor.messages import EventKind, StreamState
+from monitor.observe.metrics import Metrics
+
+EXAMPLES: list[facts.Fact] = [
+    facts.StreamStateChanged(stream="a", state=StreamState.SILENT),
+    facts.StreamRestarted(stream="a", reason="gone", retry_in_s=1.0),
+    facts.SoundReceived(stream="a", seconds=0.5),
+    facts.InputOverflowed(stream="a"),
+    facts.WindowsDropped(stream="a", count=3, where="batcher"),
+    facts.BatchEncoded(windows=64, capacity=256, took_s=0.02, oldest_waited_s=0.2),
+    facts.BatchMatched(windows=64, search_s=0.01, track_s=0.002, behind_s=0.6),
+    facts.DetectionTold(stream="a", kind=EventKind.STARTED, reference="7", latency_s=3.2),
+    facts.MessagePublished(took_s=0.004),
+    facts.BrokerStateChanged(connected=False, reason="refused"),
+    facts.OutboxChanged(depth=4, oldest_utc_s=1_790_000_000.0),
+    facts.DetectionsWaiting(count=2, reason="disk full"),
+    facts.DetectionsLost(count=5),
+    facts.CatalogLoaded(generation=9, references=10, fingerprints=3000, index_kind="flat", took_s=0.3),
+    facts.CatalogRefused(reason="other weights"),
+]
+FACTS = {kind for kind in vars(facts).values() if isinstance(kind, type) and issubclass(kind, facts.Fact)} - {facts.Fact}
+EXPECTED = {
+    'monitor_stream_state{state="silent",station="a"}': 1,
+    'monitor_stream_state{state="connecting",station="a"}': 0,
+    'monitor_stream_restarts_total{station="a"}': 1,
+    'monitor_stream_sound_seconds_total{station="a"}': 0.5,
+    'monitor_stream_overflows_total{station="a"}': 1,
+    'monitor_stream_last_sound_timestamp_seconds{station="a"}': 1_790_000_100,
+    'monitor_stream_last_detection_timestamp_seconds{station="a"}': 1_790_000_100,
+    'monitor_windows_dropped_total{station="a",where="batcher"}': 3,
+    'monitor_windows_dropped_total{station="a",where="matcher"}': 0,
+    'monitor_detections_total{kind="started",station="a"}': 1,
+    'monitor_detections_total{kind="ended",station="a"}': 0,
+    "monitor_encoder_windows_total": 64,
+    "monitor_encoder_batch_seconds_sum": 0.02,
+    "monitor_encoder_batch_fill_ratio_sum": 0.25,
+    "monitor_encoder_wait_seconds_sum": 0.2,
+    "monitor_matcher_windows_total": 64,
+    "monitor_matcher_search_seconds_sum": 0.01,
+    "monitor_matcher_track_seconds_sum": 0.002,
+    "monitor_matcher_behind_seconds_sum": 0.6,
+    "monitor_detection_latency_seconds_sum": 3.2,
+    "monitor_broker_publish_seconds_count": 1,
+    "monitor_broker_connected": 0,
+    "monitor_broker_disconnects_total": 1,
+    "monitor_outbox_pending_messages": 4,
+    "monitor_outbox_oldest_timestamp_seconds": 1_790_000_000,
+    "monitor_outbox_unwritten_detections": 2,
+    "monitor_outbox_write_failures_total": 1,
+    "monitor_detections_lost_total": 5,
+    'monitor_catalog_index_info{kind="flat"}': 1,
+    "monitor_catalog_generation": 9,
+    "monitor_catalog_references": 10,
+    "monitor_catalog_fingerprints": 3000,
+    "monitor_catalog_load_seconds": 0.3,
+    "monitor_catalog_loaded_timestamp_seconds": 1_790_000_100,
+    "monitor_catalog_refused_total": 1,
+}
+
+
+def made(*streams: str) -> Metrics:
+    return Metrics(streams, utc_s=lambda: 1_790_000_100.0)
+
+
+def values(metrics: Metrics) -> dict[str, float]:
+    lines = metrics.exposition().decode().splitlines()
+    return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if not line.startswith("#")}
+
+
+def test_every_fact_has_an_example_here_and_changes_a_number() -> None:
+    assert {type(fact) for fact in EXAMPLES} == FACTS
+    for fact in EXAMPLES:
+        metrics = made("a")
+        before = {key: value for key, value in values(metrics).items() if key.startswith("monitor_")}
+        metrics.tell(fact)
+        after = {key: value for key, value in values(metrics).items() if key.startswith("monitor_")}
+        assert before != after, fact
+
+
+def test_the_numbers_are_right() -> None:
+    metrics = made("a")
+    for fact in EXAMPLES:
+        metrics.tell(fact)
+    found = values(metrics)
+    assert {key: found.get(key) for key in EXPECTED} == EXPECTED
+
+
+def test_every_series_is_there_from_the_start() -> None:
+    metrics = made("a")
+    at_start = set(values(metrics))
+    for fact in EXAMPLES:
+        metrics.tell(fact)
+    new = set(values(metrics)) - at_start
+    assert new == {'monitor_catalog_index_info{kind="flat"}'}, "only its label is not known in advance"
+
+
+def test_latency_counts_only_first_events() -> None:
+    metrics = made("a")
+    metrics.tell(facts.DetectionTold(stream="a", kind=EventKind.ENDED, reference="7", latency_s=200.0))
+    assert values(metrics)["monitor_detection_latency_seconds_count"] == 0
+
+
+def test_a_removed_stream_leaves_no_series_and_does_not_come_back() -> None:
+    metrics = made("a", "b")
+    metrics.set_streams(["b", "c"])
+    for fact in EXAMPLES:
+        metrics.tell(fact)
+    names = [name for name in values(metrics) if 'station="a"' in name]
+    assert names == []
+    kept = {name.replace('"b"', "X") for name in values(metrics) if '"b"' in name}
+    assert kept == {name.replace('"c"', "X") for name in values(metrics) if '"c"' in name}
+
+
+def test_an_unknown_place_makes_no_new_label() -> None:
+    metrics = made("a")
+    metrics.tell(facts.WindowsDropped(stream="a", count=1, where="elsewhere"))
+    assert "elsewhere" not in metrics.exposition().decode()
+
+
+def test_the_encoder_is_told_once() -> None:
+    metrics = made()
+    metrics.set_encoder(name="compact", recipe="abc", device="cpu")
+    metrics.set_encoder(name="compact", recipe="abc", device="cuda:0")
+    assert [name for name in values(metrics) if "encoder_info" in name] == [
+        'monitor_encoder_info{device="cuda:0",name="compact",recipe="abc"}'
+    ]
+
+
+def test_facts_of_a_stream_call_it_stream() -> None:
+    for kind in FACTS:
+        assert not {"station", "name"} & {field.name for field in fields(kind)}
+
+
+@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+def test_promtool_finds_nothing_to_complain_of() -> None:
+    metrics = made("a", "b")
+    metrics.set_encoder(name="compact", recipe="abc", device="cpu")
+    for fact in EXAMPLES:
+        metrics.tell(fact)
+    done = subprocess.run(["promtool", "check", "metrics"], input=metrics.exposition(), capture_output=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
