@@ -1,0 +1,221 @@
+"""Good files are read, bad ones are refused with every complaint at once."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from dataclasses import fields
+from pathlib import Path
+from typing import Any, get_type_hints
+
+import pytest
+
+from monitor import config
+from monitor.errors import ConfigError
+from monitor.settings import Settings, SourceKind, StreamSettings
+
+SHIPPED = Path(__file__).parents[2] / "config.toml"
+STREAM = '[[stream]]\nname = "a"\nurl = "http://h/a"\n'
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "pw").write_text("from-file\nnot this\n")
+    (tmp_path / "song.mp3").write_bytes(b"")
+    return tmp_path
+
+
+def load(folder: Path, text: str, **environ: str) -> Settings:
+    (folder / "config.toml").write_text(text)
+    return config.load(folder / "config.toml", environ)
+
+
+def complaints(folder: Path, text: str, **environ: str) -> list[str]:
+    with pytest.raises(ConfigError) as raised:
+        load(folder, text, **environ)
+    head = f"{folder / 'config.toml'}: "
+    lines = str(raised.value).splitlines()
+    assert all(line.startswith(head) for line in lines)
+    return [line.removeprefix(head) for line in lines]
+
+
+def test_the_shipped_file_holds_every_key_with_its_default() -> None:
+    text = SHIPPED.read_text()
+    assert config.load(SHIPPED, {}) == Settings()
+    tables = tomllib.loads(text)
+    for section in fields(Settings):
+        if section.name != "stream":
+            kind = type(getattr(Settings(), section.name))
+            assert list(tables[section.name]) == [f.name for f in fields(kind)], section.name
+    commented = [line[2:] for line in text.splitlines() if re.match(r"# (\[\[stream\]\]|\w+ = )", line)]
+    (stream,) = tomllib.loads("\n".join(commented))["stream"]
+    assert list(stream) == [f.name for f in fields(StreamSettings)]
+    for f in fields(StreamSettings):
+        if f.name not in {"name", "url"}:
+            assert stream[f.name] == f.default, f.name
+
+
+def test_every_key_of_the_shipped_file_is_explained() -> None:
+    for line in SHIPPED.read_text().splitlines():
+        if re.match(r"(# )?\w+ = ", line):
+            assert re.search(r"# \S.{4,}$", line), line
+
+
+def test_every_number_has_a_range() -> None:
+    numbers = set()
+    for section, kind in [("stream", StreamSettings), *((f.name, type(getattr(Settings(), f.name))) for f in fields(Settings)[1:])]:
+        hints = get_type_hints(kind)
+        numbers |= {f"{section}.{f.name}" for f in fields(kind) if hints[f.name] in {int, float}}
+    assert numbers == set(config.RANGES)
+
+
+def test_defaults_are_within_their_ranges(folder: Path) -> None:
+    assert load(folder, STREAM).stream == (StreamSettings(name="a", url="http://h/a"),)
+
+
+def test_all_complaints_come_at_once(folder: Path) -> None:
+    text = """
+[[stream]]
+name = "a"
+url = "http://h/a"
+silence_dB = -50
+[[stream]]
+name = "a"
+[[stream]]
+url = "http://h/b"
+kind = "tape"
+[[stream]]
+name = "ü/"
+url = "nowhere.mp3"
+[mqtt]
+prot = 8883
+port = "8883"
+keepalive_s = 1
+[htttp]
+[log]
+level = "loud"
+"""
+    assert complaints(folder, text, MONITOR_MQTT_HOTS="x") == [
+        "environment MONITOR_MQTT_HOTS: no such key; did you mean MONITOR_MQTT_HOST?",
+        "[[stream]] number 1 ('a') silence_dB: no such key; did you mean silence_db?",
+        "[[stream]] number 3 name: is missing",
+        "[[stream]] number 3 kind: must be 'url' or 'soundcard', not 'tape'",
+        "[mqtt] port: must be a whole number, without quotes, not '8883'",
+        "[mqtt] prot: no such key; did you mean port?",
+        "htttp: no such section; did you mean http?",
+        "[mqtt] keepalive_s: must be from 5 to 65535, not 1",
+        "[[stream]] number 2 ('a') url: is missing",
+        "[[stream]] number 2 ('a') name: a stream before it has the same; each needs its own",
+        "[[stream]] number 4 ('ü/') name: must be 1 to 64 letters, digits, '.', '_' or '-'",
+        f"[[stream]] number 4 ('ü/') url: no such file: {folder}/nowhere.mp3",
+        "[log] level: must be one of debug, info, warning, error, not 'loud'",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('[stream]\nname = "a"', "stream: write [[stream]] with double brackets, one for each station"),
+        ('[mqtt]\ntls = "yes"', "[mqtt] tls: must be a boolean, without quotes, not 'yes'"),
+        ("[mqtt]\nport = true", "[mqtt] port: must be a whole number, not True"),
+        ("[mqtt]\nport = 1.5", "[mqtt] port: must be a whole number, not 1.5"),
+        ("[mqtt]\nport = 70000", "[mqtt] port: must be from 1 to 65535, not 70000"),
+        ("mqtt = 3", "[mqtt]: must be a table, not 3"),
+        ("[catalog]\npoll_s = nan", "[catalog] poll_s: must be from 0.1 to 3600, not nan"),
+        ("[catalog]\npoll_s = inf", "[catalog] poll_s: must be from 0.1 to 3600, not inf"),
+        ("[mqtt]\npassword = 3", "[mqtt] password: must be a string, not ***"),
+        ('[mqtt]\npassword = "x"', "[mqtt] username: is missing, but there is a password"),
+        ('[mqtt]\npassword_file = "none"', "[mqtt] password_file: cannot be read: No such file or directory"),
+        ('[mqtt]\nprefix = "a/#"', "[mqtt] prefix: must not be empty, hold '#' or '+', or begin or end with '/'"),
+        ('[mqtt]\nca_file = "pw"', "[mqtt] ca_file: has no effect without tls = true"),
+        ('[mqtt]\ntls = true\nca_file = "ca.pem"', "[mqtt] ca_file: no such file: FOLDER/ca.pem"),
+        ('[mqtt]\ntls = true\ncert_file = "pw"', "[mqtt] cert_file, key_file: one needs the other"),
+        ('[mqtt]\nhost = ""\n', "[mqtt] host: is empty"),
+        ('[mqtt]\nclient_id = ""\n', "[mqtt] client_id: is empty; must be unique on the broker"),
+        ('[http]\nbind = ""\n', "[http] bind: is empty; use 127.0.0.1 for this machine only, 0.0.0.0 for all"),
+        (
+            '[[stream]]\nname = ".."\nurl="http://h/"',
+            "[[stream]] number 1 ('..') name: must be 1 to 64 letters, digits, '.', '_' or '-'",
+        ),
+        (STREAM + 'kind = "soundcard"', "[[stream]] number 1 ('a') url: a sound card has none; use device, or leave kind out"),
+        (
+            STREAM + 'device = "x"',
+            "[[stream]] number 1 ('a') device: only sound cards have one; add kind = \"soundcard\", or use url",
+        ),
+        ('[[stream]]\nname = "a"\nurl = "file:///no%20where"', "[[stream]] number 1 ('a') url: no such file: /no where"),
+        ("stream = [4]", "[[stream]] number 1: must be a table, not 4"),
+        ("zzz = 1", "zzz: no such section; known are stream, catalog, encoder, matcher, mqtt, outbox, http, log"),
+        ("[log]\nformat = 1979-05-27", "[log] format: must be 'auto', 'console' or 'json', not '1979-05-27'"),
+    ],
+)
+def test_each_complaint(folder: Path, text: str, complaint: str) -> None:
+    assert complaint.replace("FOLDER", str(folder)) in complaints(folder, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [("[mqtt\nhost = 1", "at line 1, column"), ('[mqtt]\nhost = "a"\nhost = "b"\n[x]', "not valid TOML: Cannot overwrite a value")],
+)
+def test_syntax_is_complained_of_with_its_place(folder: Path, text: str, complaint: str) -> None:
+    (line,) = complaints(folder, text)
+    assert complaint in line
+
+
+def test_files_that_cannot_be_read(folder: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file; start from"):
+        config.load(folder / "none.toml", {})
+    with pytest.raises(ConfigError, match="cannot be read: Is a directory"):
+        config.load(folder, {})
+    (folder / "latin.toml").write_bytes(b'[mqtt]\nhost = "\xfc"')
+    with pytest.raises(ConfigError, match="not UTF-8 text"):
+        config.load(folder / "latin.toml", {})
+
+
+def test_relative_paths_are_relative_to_the_file(folder: Path) -> None:
+    settings = load(folder, '[[stream]]\nname = "a"\nurl = "song.mp3"\n[catalog]\npath = "cat"\n[outbox]\npath = "/x/o.db"')
+    assert settings.stream[0].url == str(folder / "song.mp3")
+    assert settings.catalog.path == folder / "cat"
+    assert settings.outbox.path == Path("/x/o.db")
+
+
+def test_the_environment_wins_and_has_types(folder: Path) -> None:
+    environ = {
+        "MONITOR_MQTT_PORT": "8883",
+        "MONITOR_MQTT_TLS": "true",
+        "MONITOR_CATALOG_PATH": "here",
+        "MONITOR_CATALOG_POLL_S": "3",
+    }
+    settings = load(folder, "[mqtt]\nport = 1884", MONITOR_HOME="unrelated", MONITOR_LOG_FORMAT="json", **environ)
+    assert (settings.mqtt.port, settings.mqtt.tls, settings.catalog.poll_s) == (8883, True, 3.0)
+    assert settings.catalog.path == folder / "here"
+    assert complaints(folder, "", MONITOR_MQTT_PORT="many") == ["[mqtt] port: must be a whole number, without quotes, not 'many'"]
+
+
+def test_where_the_password_comes_from(folder: Path) -> None:
+    text = '[mqtt]\nusername = "u"\npassword = "from-config"\n'
+    assert load(folder, text).mqtt.password == "from-config"
+    assert load(folder, text + 'password_file = "pw"').mqtt.password == "from-file"
+    assert load(folder, text + 'password_file = "pw"', MONITOR_MQTT_PASSWORD="from-env").mqtt.password == "from-env"
+    (folder / "pw").write_text("")
+    assert load(folder, text + 'password_file = "pw"').mqtt.password == "from-config", "an empty credential is none"
+
+
+def test_secrets_are_masked_and_listed(folder: Path) -> None:
+    text = '[[stream]]\nname = "a"\nurl = "http://u:hunter2@h/a?token=abc"\n[mqtt]\nusername = "u"\npassword = "hunter3"\n'
+    settings = load(folder, text)
+    described = config.describe(settings)
+    assert "hunter" not in described
+    assert "abc" not in described
+    assert 'url = "http://***@h/a?token=***"' in described
+    assert config.secrets(settings) == ["hunter3", "hunter2"]
+
+
+def test_what_describe_writes_can_be_read(folder: Path) -> None:
+    settings = load(folder, STREAM + '[[stream]]\nname = "card"\nkind = "soundcard"\n')
+    assert load(folder, config.describe(settings)) == settings
+    assert settings.stream[1].kind is SourceKind.SOUNDCARD
+
+
+def test_secrets_in_a_refused_value_are_masked(folder: Path) -> None:
+    found: list[Any] = complaints(folder, 'catalog = "http://u:hunter2@h/"')
+    assert found == ["[catalog]: must be a table, not 'http://***@h/'"]
