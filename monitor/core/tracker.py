@@ -1,0 +1,216 @@
+"""What is on air on one stream: from alignments to plays.
+
+Knows hops, alignments and how much evidence a play needs. Decides when a play starts, goes on elsewhere in its recording, changes its name, and
+ends. Knows nothing of UTC, names, searches or messages.
+
+Evidence that another play already accounts for does not count twice. Let p be the similarity of the heard window to the recording on
+air, c that of the two stored windows to each other, n that of the heard window to the new candidate: if the candidate is only alike,
+n is about p * c. What is counted is the evidence of n - p * c. So re-issues, shared samples and a recording's own repetitions stay silent
+while the right one is known, and a second recording on top of the first is still heard.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.alignment import SPAN, Alignment, References, score, stored
+from monitor.core.evidence import Evidence
+from monitor.core.hits import Hits
+from monitor.core.play import LivePlay
+from monitor.core.ring import Ring
+from monitor.messages import EventKind, Play, PlayEvent
+
+START_AFTER_S = 0.3
+"""How far into its first window that speaks for it a recording begins, on average (measured on validation, foreground)."""
+END_AFTER_S = 0.7
+"""The same for its end in the last window."""
+SNAP_S = 1.2
+"""A play that begins or ends so near to the recording's own beginning or end does so exactly there."""
+BETTER_NATS = 8.0
+"""By how much another explanation of the same sound must be better to replace the one that was told."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrackerLimits:
+    """The numbers a tracker needs, in hops and seconds."""
+
+    hop_s: float
+    window_s: float
+    dim: int
+    ring_hops: int
+    bridge_hops: int
+    min_play_s: float
+    update_every_hops: int
+    """0: a running play is not told again."""
+
+
+class Tracker:
+    """Plays of one stream. It is told hop after hop; it never asks."""
+
+    def __init__(self, stream: str, limits: TrackerLimits, evidence: Evidence) -> None:
+        self._stream, self._limits, self._evidence = stream, limits, evidence
+        self._ring = Ring(limits.ring_hops, limits.dim)
+        self._hits = Hits(single=0.6 * evidence.nats[-1])
+        self._live: list[LivePlay] = []
+        self._past: list[LivePlay] = []
+        self._count = 0
+
+    def __repr__(self) -> str:
+        return f"Tracker({self._stream}, {len(self._live)} on air)"
+
+    def step(
+        self,
+        hop: int,
+        vector: NDArray[np.float32],
+        hits: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
+        references: References,
+        needed: float,
+        fingerprints: int,
+    ) -> list[PlayEvent]:
+        """Take one fingerprint and what the search found for it.
+
+        Args:
+            hop: Which hop; hops rise, missing ones were not heard.
+            vector: The fingerprint [dim].
+            hits: Reference ids, positions (hops) and similarities, [k] each; an id of -1 is no hit.
+            references: What is stored now.
+            needed: Evidence a play needs to be told, in nats.
+            fingerprints: Size of the catalogue, for the confidence.
+
+        Returns:
+            What there is to say, in order.
+        """
+        self._ring.put(hop, vector)
+        found, positions, similarity = hits
+        there = found >= 0
+        self._hits.put(hop, found[there], positions[there], self._evidence.of(similarity[there]))
+        events = self._follow(hop, vector, references, fingerprints)
+        heard, present = self._ring.last(SPAN)
+        proposals = [(who, at) for who, at in self._hits.proposals(hop) if references.hops(who) and not self._on_line(who, at, hop)]
+        if proposals:
+            alignments = score(heard, present, hop, proposals, references, self._evidence)
+            for candidate in sorted(alignments, key=lambda one: -one.evidence):
+                if candidate.evidence < needed or candidate.hops * self._limits.hop_s < self._limits.min_play_s - self._limits.hop_s:
+                    continue
+                events += self._consider(candidate, heard, present, references, needed, fingerprints)
+        return events
+
+    def close(self, references: References, fingerprints: int) -> list[PlayEvent]:
+        """End all plays: nothing more will be heard."""
+        events = [self._event(EventKind.ENDED, play, references, fingerprints) for play in self._live]
+        self._live.clear()
+        return events
+
+    def _follow(self, hop: int, vector: NDArray[np.float32], references: References, fingerprints: int) -> list[PlayEvent]:
+        events = []
+        for play in list(self._live):
+            if references.hops(play.reference_id):
+                play.hear(hop, vector)
+            if not references.hops(play.reference_id) or play.lost(hop):
+                self._live.remove(play)
+                self._past = [*self._past[-7:], play]
+                events.append(self._event(EventKind.ENDED, play, references, fingerprints))
+            elif self._limits.update_every_hops and hop - play.told_hop >= self._limits.update_every_hops:
+                play.told_hop = hop
+                events.append(self._event(EventKind.UPDATED, play, references, fingerprints))
+        return events
+
+    def _on_line(self, who: int, position: int, hop: int) -> bool:
+        """Say whether a live play already is at this place."""
+        return any(play.reference_id == who and abs(play.line.at(hop) - position) < 2.0 for play in self._live)
+
+    def _consider(
+        self,
+        found: Alignment,
+        heard: NDArray[np.float32],
+        present: NDArray[np.bool_],
+        references: References,
+        needed: float,
+        fingerprints: int,
+    ) -> list[PlayEvent]:
+        """Decide what an alignment with enough evidence is: a new play, a jump, another name, or nothing."""
+        for play in [*self._live, *(past for past in self._past if past.last_hop > found.hop - SPAN)]:
+            own, left = self._accounted(found, play, heard, present, references)
+            if left >= needed:
+                continue
+            live = play in self._live
+            if not live or found.evidence < own + BETTER_NATS:
+                return []
+            if play.reference_id != found.reference_id or not self._restarted(play, found):
+                play.jump(found, self._ring)
+                return [self._event(EventKind.UPDATED, play, references, fingerprints)]
+        events = []
+        for play in [one for one in self._live if one.reference_id == found.reference_id]:
+            if found.hop - play.last_hop < self._limits.bridge_hops // 4 and play.last_hop >= found.hop - found.hops:
+                return []
+            if not self._restarted(play, found):
+                play.jump(found, self._ring)
+                return [self._event(EventKind.UPDATED, play, references, fingerprints)]
+            self._live.remove(play)
+            self._past = [*self._past[-7:], play]
+            events.append(self._event(EventKind.ENDED, play, references, fingerprints))
+        self._count += 1
+        begun = LivePlay(self._count, found, self._ring, references, self._evidence, bridge=self._limits.bridge_hops)
+        for past in self._past:
+            if past.reference_id == begun.reference_id:
+                begun.first_hop = max(begun.first_hop, past.last_hop + 1)
+        self._live.append(begun)
+        return [*events, self._event(EventKind.STARTED, begun, references, fingerprints)]
+
+    def _restarted(self, play: LivePlay, found: Alignment) -> bool:
+        """Say whether a jump goes back to the beginning of the recording, from well inside it: a second play."""
+        begin = found.hop - found.hops + 1
+        return found.at(begin) * self._limits.hop_s < 2.0 and play.line.at(play.last_hop) * self._limits.hop_s > 10.0
+
+    def _accounted(
+        self, found: Alignment, play: LivePlay, heard: NDArray[np.float32], present: NDArray[np.bool_], references: References
+    ) -> tuple[float, float]:
+        """Return the play's own evidence over the hops of an alignment, and what the alignment has beyond what the play explains."""
+        count = min(found.hops, SPAN)
+        hops = np.arange(found.hop - count + 1, found.hop + 1)
+        there = present[SPAN - count :] & (hops >= play.first_hop) & (hops <= max(play.last_hop, play.first_hop))
+
+        def along(who: int, positions: NDArray[np.float64]) -> NDArray[np.float32]:
+            whole = np.rint(positions).astype(np.int64)
+            return stored(references, who, int(whole[0]), int(whole[-1] - whole[0]) + 1)[whole - whole[0]]
+
+        mine = along(play.reference_id, play.line.position + play.line.speed * (hops - play.line.hop))
+        theirs = along(found.reference_id, found.position + found.speed * (hops - found.hop))
+        sound = heard[SPAN - count :]
+        p, c, n = ((one * other).sum(1) for one, other in ((sound, mine), (mine, theirs), (sound, theirs)))
+        own = float(self._evidence.of(p)[there].sum())
+        beyond = np.where(there, n - np.maximum(p, 0) * np.maximum(c, 0), n)
+        nats = np.where(present[SPAN - count :], self._evidence.of(beyond), 0.0)
+        return own, float(nats[::-1].cumsum().max())
+
+    def _event(self, kind: EventKind, play: LivePlay, references: References, fingerprints: int) -> PlayEvent:
+        """Put a play into seconds."""
+        hop_s, window_s = self._limits.hop_s, self._limits.window_s
+        start_s, end_s = play.first_hop * hop_s + START_AFTER_S, play.last_hop * hop_s + END_AFTER_S
+        line = play.line
+        reference_start_s, reference_end_s = line.at(start_s / hop_s) * hop_s, line.at(end_s / hop_s) * hop_s
+        duration_s = (references.hops(play.reference_id) - 1) * hop_s + 0.75 * window_s
+        if reference_start_s < SNAP_S:
+            start_s, reference_start_s = max(start_s - reference_start_s / line.speed, 0.0), 0.0
+        if abs(duration_s - reference_end_s) < SNAP_S and kind is EventKind.ENDED:
+            end_s, reference_end_s = end_s + (duration_s - reference_end_s) / line.speed, duration_s
+        return PlayEvent(
+            kind=kind,
+            number=play.number,
+            play=Play(
+                stream=self._stream,
+                reference_id=play.reference_id,
+                start_s=start_s,
+                end_s=max(end_s, start_s),
+                reference_start_s=reference_start_s,
+                reference_end_s=max(reference_end_s, reference_start_s),
+                speed=line.speed,
+                score=play.similarity,
+                evidence=play.best_total,
+                confidence=self._evidence.confidence(play.best_total, fingerprints),
+                detected_s=play.detected_hop * hop_s + window_s,
+            ),
+        )

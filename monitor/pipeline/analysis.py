@@ -1,0 +1,199 @@
+"""Windows of all streams through the encoder and the matcher: two stages, one thread each, never waiting for each other longer than a batch.
+
+Windows queue in the batcher, which drops its oldest when full; a batch that is encoded waits for the matcher in a queue of two, and when
+that is full the encoder waits, so that all loss happens, and is counted, in the batcher. Knows nothing of sources, UTC or messages.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import TypeVar
+
+import numpy as np
+
+from monitor.core.batching import Batcher
+from monitor.facts import BatchEncoded, Tell, WindowsDropped
+from monitor.messages import Embeddings, PlayEvent, Window
+from monitor.pipeline.health import Health
+from monitor.pipeline.matching import Matcher
+from monitor.pipeline.ports import Encoder, Library
+from monitor.settings import EncoderSettings
+
+R = TypeVar("R")
+IDLE_S = 0.5
+"""A stage without work goes round this often, to show that it can."""
+STALE_S = 8.0
+"""Windows older than this are shed: a detection ten seconds late is of little use, and a backlog never shrinks by itself."""
+
+
+class Analysis:
+    """The encoder stage and the matcher stage."""
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        matcher: Matcher,
+        settings: EncoderSettings,
+        *,
+        on_events: Callable[[list[PlayEvent], Library], None],
+        health: Health,
+        tell: Tell,
+        windows_per_s: float,
+    ) -> None:
+        """Join the parts.
+
+        Args:
+            encoder: Windows in, vectors out.
+            matcher: Vectors in, plays out.
+            settings: Size and patience of a batch.
+            on_events: Called in the matcher's thread with what is to be said.
+            health: Where the stages beat.
+            tell: Told what happens.
+            windows_per_s: Windows a stream brings each second.
+        """
+        self._encoder, self._matcher, self._settings = encoder, matcher, settings
+        self._on_events, self._health, self._tell = on_events, health, tell
+        self._windows_per_s = windows_per_s
+        self._batcher = Batcher(size=settings.max_batch, max_wait_s=settings.max_wait_s, limit=settings.max_batch)
+        self._arrived = asyncio.Event()
+        self._encoded: asyncio.Queue[Embeddings | None] = asyncio.Queue(2)
+        self._closing: list[str] = []
+        self._next_library: Library | None = None
+        self._draining = False
+        self._threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("encoder", "matcher")}
+
+    def set_streams(self, count: int) -> None:
+        """Let the batcher hold what this many streams bring before it is stale."""
+        self._batcher.limit = max(self._settings.max_batch, int(count * self._windows_per_s * STALE_S))
+
+    def put(self, window: Window) -> None:
+        """Take a window; an older one may go for it."""
+        dropped = self._batcher.put(window)
+        if dropped is not None:
+            self._tell(WindowsDropped(stream=dropped, count=1, where="batcher"))
+        self._arrived.set()
+
+    def close_stream(self, stream: str) -> None:
+        """End the plays of a stream that is over, after what was heard of it is analysed."""
+        self._closing.append(stream)
+        self._arrived.set()
+
+    def swap(self, library: Library) -> None:
+        """Put another generation of the catalogue into service, between two batches."""
+        self._next_library = library
+
+    async def encode(self) -> None:
+        """Run the encoder stage until drained."""
+        while True:
+            self._health.beat("encoder", time.monotonic())
+            closing, batch = list(self._closing), self._next_batch()
+            if batch:
+                await self._encoded.put(await self._in("encoder", self._encode, batch))
+                continue
+            if closing and not len(self._batcher):
+                for stream in closing:
+                    self._closing.remove(stream)
+                await self._encoded.put(_end(closing))
+                continue
+            if self._draining and not len(self._batcher):
+                await self._encoded.put(None)
+                return
+            await self._sleep()
+
+    async def match(self) -> None:
+        """Run the matcher stage until drained."""
+        while True:
+            self._health.beat("matcher", time.monotonic())
+            try:
+                embeddings = await asyncio.wait_for(self._encoded.get(), IDLE_S)
+            except TimeoutError:
+                continue
+            if embeddings is None:
+                await self._in("matcher", self._finish)
+                return
+            await self._in("matcher", self._match, embeddings)
+
+    def drain(self) -> None:
+        """Let both stages end once everything that waits is done; all plays end."""
+        self._draining = True
+        self._arrived.set()
+
+    def shut(self) -> None:
+        """Let the threads go."""
+        for thread in self._threads.values():
+            thread.shutdown(wait=False, cancel_futures=True)
+
+    async def rehearse(self, window_samples: int) -> None:
+        """Send silence through both stages, so that the first real batch meets nothing that was never tried."""
+        silence = np.zeros((1, window_samples), np.float32)
+        vectors = await self._in("encoder", self._encoder.encode, silence)
+        await self._in("matcher", self._matcher.library.search, vectors, 1)
+
+    def _next_batch(self) -> list[Window]:
+        if self._draining or self._closing:
+            return self._batcher.take(float("inf"))
+        return self._batcher.take(time.monotonic())
+
+    async def _sleep(self) -> None:
+        due_s = self._batcher.due_s()
+        patience_s = IDLE_S if due_s is None else max(min(due_s - time.monotonic(), IDLE_S), 0.0)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._wake(), patience_s)
+
+    async def _wake(self) -> None:
+        """Wait for the first window, for a batch to be full, or for an end to be announced."""
+        while True:
+            await self._arrived.wait()
+            self._arrived.clear()
+            if len(self._batcher) in (1, self._settings.max_batch) or self._draining or self._closing:
+                return
+
+    async def _in(self, thread: str, work: Callable[..., R], *arguments: object) -> R:
+        return await asyncio.get_running_loop().run_in_executor(self._threads[thread], work, *arguments)
+
+    def _encode(self, batch: list[Window]) -> Embeddings:
+        started_s = time.monotonic()
+        vectors = self._encoder.encode(np.stack([window.samples for window in batch]))
+        arrived_s = np.array([window.arrived_s for window in batch])
+        self._tell(
+            BatchEncoded(
+                windows=len(batch),
+                capacity=self._settings.max_batch,
+                took_s=time.monotonic() - started_s,
+                oldest_waited_s=started_s - float(arrived_s.min()),
+            )
+        )
+        return Embeddings(
+            streams=tuple(window.stream for window in batch),
+            hops=np.array([window.hop for window in batch], np.int64),
+            vectors=vectors,
+            arrived_s=arrived_s,
+        )
+
+    def _match(self, embeddings: Embeddings) -> None:
+        if self._next_library is not None:
+            self._matcher.swap(self._next_library)
+            self._next_library = None
+        if len(embeddings.vectors):
+            self._say(self._matcher.match(embeddings))
+        else:
+            for stream in embeddings.streams:
+                self._say(self._matcher.close(stream))
+
+    def _finish(self) -> None:
+        self._say(self._matcher.close_all())
+
+    def _say(self, events: list[PlayEvent]) -> None:
+        if events:
+            self._on_events(events, self._matcher.library)
+
+
+def _end(streams: list[str]) -> Embeddings:
+    """Make the message that these streams are over: their names, and no vectors."""
+    return Embeddings(
+        streams=tuple(streams), hops=np.zeros(0, np.int64), vectors=np.zeros((0, 0), np.float32), arrived_s=np.zeros(0, np.float64)
+    )

@@ -1,0 +1,62 @@
+"""From plays to detections: names, UTC, one id a play.
+
+Knows the library for the names and asks the source for the time. Knows nothing of where detections go.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+
+from monitor.core.recipe import Recipe
+from monitor.messages import Detection, EventKind, PlayEvent, Reference
+from monitor.pipeline.ports import Library
+
+NAMESPACE = uuid.UUID("5f0d3a52-3c2f-4f0a-9a0e-8f6f2d2f7c11")
+"""Of the ids; any fixed number, only ours."""
+
+
+class Announcer:
+    """Turns play events of all streams into detections. Called from the matcher's thread."""
+
+    def __init__(self, recipe: Recipe, utc_s: Callable[[str, int], tuple[float, float]]) -> None:
+        """Take what is needed to put a play into the world.
+
+        Args:
+            recipe: Of the encoder.
+            utc_s: Station and position in samples to UTC seconds and their uncertainty.
+        """
+        self._recipe, self._utc_s = recipe, utc_s
+        self._open: dict[tuple[str, int], tuple[str, Reference]] = {}
+
+    def announce(self, event: PlayEvent, library: Library) -> Detection:
+        """Return the detection for a play event."""
+        play = event.play
+        start_utc_s, uncertainty_s = self._time(play.stream, play.start_s)
+        end_utc_s, _ = self._time(play.stream, play.end_s)
+        detected_utc_s, _ = self._time(play.stream, play.detected_s)
+        key = (play.stream, event.number)
+        known, reference = self._open.get(key, ("", None))
+        if reference is None or (reference.id != play.reference_id and library.hops(play.reference_id)):
+            reference = library.reference(play.reference_id)
+        identity = known or str(uuid.uuid5(NAMESPACE, f"{play.stream} {detected_utc_s:.3f} {event.number} {play.reference_id}"))
+        if event.kind is EventKind.ENDED:
+            self._open.pop(key, None)
+        else:
+            self._open[key] = (identity, reference)
+        return Detection(
+            id=identity,
+            kind=event.kind,
+            station=play.stream,
+            start_utc_s=start_utc_s,
+            end_utc_s=end_utc_s,
+            uncertainty_s=uncertainty_s,
+            detected_utc_s=detected_utc_s,
+            play=play,
+            reference=reference,
+            recipe=self._recipe.hash,
+            generation=library.generation,
+        )
+
+    def _time(self, stream: str, media_s: float) -> tuple[float, float]:
+        return self._utc_s(stream, round(media_s * self._recipe.sample_rate_hz))

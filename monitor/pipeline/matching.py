@@ -1,0 +1,87 @@
+"""Fingerprints in, plays out: the lookup and the tracking of all streams, the same for live sound and for files.
+
+Knows the library in service and one tracker a stream. Called from one thread at a time. Knows nothing of sound, UTC or messages.
+"""
+
+from __future__ import annotations
+
+import time
+
+import numpy as np
+
+from monitor.core.evidence import Evidence
+from monitor.core.recipe import Recipe
+from monitor.core.tracker import Tracker, TrackerLimits
+from monitor.facts import BatchMatched, Tell
+from monitor.messages import Embeddings, PlayEvent
+from monitor.pipeline.ports import Library
+from monitor.settings import MatcherSettings
+
+NEIGHBOURS = 8
+"""Places looked up for each fingerprint: enough for a recording that repeats itself a few times, or has a few re-issues."""
+DAY_S = 86400.0
+
+
+class Matcher:
+    """Looks fingerprints up and follows what they agree on, stream by stream."""
+
+    def __init__(self, library: Library, evidence: Evidence, recipe: Recipe, settings: MatcherSettings, tell: Tell) -> None:
+        self._evidence, self._settings, self._recipe, self._tell = evidence, settings, recipe, tell
+        self._limits = TrackerLimits(
+            hop_s=recipe.hop_s,
+            window_s=recipe.window_s,
+            dim=recipe.dim,
+            ring_hops=round(settings.ring_s / recipe.hop_s),
+            bridge_hops=round(settings.bridge_s / recipe.hop_s),
+            min_play_s=settings.min_play_s,
+            update_every_hops=round(settings.update_every_s / recipe.hop_s),
+        )
+        self._trackers: dict[str, Tracker] = {}
+        self.library = library
+        self.swap(library)
+
+    def swap(self, library: Library) -> None:
+        """Put another generation of the catalogue into service; plays on air go on."""
+        self.library = library
+        per_hop = self._settings.false_alarms_per_day * self._recipe.hop_s / DAY_S
+        self._needed = self._evidence.needed(library.rows, per_hop)
+
+    def match(self, embeddings: Embeddings) -> list[PlayEvent]:
+        """Take a batch, hops rising within each stream; return what there is to say."""
+        started_s = time.monotonic()
+        similarity, rows = self.library.search(embeddings.vectors, NEIGHBOURS)
+        found, positions = self.library.locate(rows)
+        found = np.where(rows >= 0, found, -1)
+        searched_s = time.monotonic()
+        events: list[PlayEvent] = []
+        for index, stream in enumerate(embeddings.streams):
+            tracker = self._trackers.get(stream)
+            if tracker is None:
+                tracker = self._trackers[stream] = Tracker(stream, self._limits, self._evidence)
+            events += tracker.step(
+                int(embeddings.hops[index]),
+                embeddings.vectors[index],
+                (found[index], positions[index], similarity[index]),
+                self.library,
+                self._needed,
+                self.library.rows,
+            )
+        now_s = time.monotonic()
+        self._tell(
+            BatchMatched(
+                windows=len(embeddings.streams),
+                search_s=searched_s - started_s,
+                track_s=now_s - searched_s,
+                behind_s=now_s - float(embeddings.arrived_s.min()) if len(embeddings.streams) else 0.0,
+            )
+        )
+        return events
+
+    def close(self, stream: str) -> list[PlayEvent]:
+        """End the plays of a stream that is over."""
+        tracker = self._trackers.pop(stream, None)
+        return tracker.close(self.library, self.library.rows) if tracker else []
+
+    def close_all(self) -> list[PlayEvent]:
+        """End all plays of all streams."""
+        return [event for stream in list(self._trackers) for event in self.close(stream)]

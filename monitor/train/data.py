@@ -1,0 +1,259 @@
+"""Real audio from package registries, packed as 8 kHz clips that training can map into memory.
+
+Knows the cache folder (`packages/`, `unpacked/`, `pcm/`), which clips are kept, and the packed format. Knows nothing of
+how files are decoded, of networks, degradations or how clips are sampled. MIDI and game effects (`sfx`) are in the
+manifest but are not fetched: MIDI would have to be rendered first.
+
+Packed format: `pcm/<split>-<kind>.i16` holds all clips one after another, little-endian int16, 8 kHz, mono;
+`pcm/<split>-<kind>.json` lists package, path (relative to the cache), start, length (samples) and sha256 of each.
+
+Known duplicates between packages of one split, of which those that decode to the same samples are packed once: tuxtype
+and tuxmath (4), caveexpress and cavepacker (2), supertux and supertuxkart (1), supertux and flare (1), singularity and
+starfighter (1). The same pieces in other encodings stay: frozen-bubble ogg and fb-music-high xm, wesnoth journeys_end
+(2), warzone menu and menu_enhanced, freedroidrpg AmbientBattle and TechBattle, naev ambient2 and ambient2_5.
+"""
+
+import hashlib
+import json
+import os
+from collections.abc import Callable, Collection, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.errors import Permanent
+from monitor.train.decode import SAMPLE_RATE_HZ, decode
+from monitor.train.fetch import AUDIO_SUFFIXES, FetchError, Package, fetch, read_manifest, unpack
+from monitor.train.kinds import kind_of_length, kind_of_path
+
+KINDS: Final = ("music", "speech", "noise", "ir")
+"""What is packed; the manifest's `tracker` goes to `music`."""
+
+RULES: Final = 1
+"""Raise it when another choice of files or another decoding should make every package be decoded again."""
+
+_SHORTEST_S: Final = {"music": 10.0, "speech": 0.3, "noise": 1.0, "ir": 0.0}
+_SILENT_PEAK: Final = 32
+"""Clips whose loudest sample is lower (-60 dB full scale) hold nothing to learn from; impulse responses stay."""
+
+_MUSIC_LEAST_BYTES: Final = 60_000
+"""No file of 30 s in the manifest is smaller (16 kbit/s), and thousands of effects need not be decoded to be refused."""
+
+
+class DataMissing(Permanent):
+    """Training audio is not packed yet; prepare it first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Clip:
+    """Where one clip stands in the packed file: `start` and `length` in samples, `path` relative to the cache."""
+
+    package: str
+    path: str
+    start: int
+    length: int
+    sha256: str
+
+
+class Clips:
+    """All clips of one kind and split, mapped from disk.
+
+    Attributes:
+        pcm: int16 [samples], 8 kHz mono, all clips one after another.
+        start: int64 [clips], index of each clip's first sample in `pcm`.
+        length: int64 [clips], samples of each clip.
+        paths: the file each clip came from, relative to the cache.
+        packages: the package each clip came from.
+    """
+
+    def __init__(self, pcm: NDArray[np.int16], clips: Sequence[Clip]) -> None:
+        self.pcm = pcm
+        self.start: NDArray[np.int64] = np.array([clip.start for clip in clips], np.int64)
+        self.length: NDArray[np.int64] = np.array([clip.length for clip in clips], np.int64)
+        self.paths = [clip.path for clip in clips]
+        self.packages = [clip.package for clip in clips]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __repr__(self) -> str:
+        return f"Clips({len(self)} clips, {int(self.length.sum()) / SAMPLE_RATE_HZ / 3600:.2f} h)"
+
+
+def default_cache() -> Path:
+    """Returns the cache folder that the environment asks for."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "monitor"
+
+
+def open_split(cache: Path, split: str, kind: str) -> Clips:
+    """Maps the packed clips of one split and kind.
+
+    Raises:
+        DataMissing: they are not packed, or the two files do not belong together.
+    """
+    audio, index = _packed(cache, split, kind)
+    try:
+        clips = [Clip(**entry) for entry in json.loads(index.read_text(encoding="utf-8"))]
+        size = audio.stat().st_size
+    except FileNotFoundError as error:
+        raise DataMissing(f"{error.filename} is missing: prepare {split} {kind} first") from error
+    if size != 2 * sum(clip.length for clip in clips):
+        raise DataMissing(f"{audio} does not fit its index: prepare {split} {kind} again")
+    return Clips(np.memmap(audio, np.dtype("<i2"), "r") if size else np.zeros(0, np.int16), clips)
+
+
+def prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int, progress: Callable[[str], None]) -> None:
+    """Fetches, unpacks, decodes and packs what the manifest lists for `splits` and `kinds`.
+
+    What is finished stays: a package that is there is not fetched, unpacked or decoded again. A package that cannot be
+    had is told to `progress` in one line and left out; another call tries it again.
+
+    Args:
+        cache: the folder that holds `packages/`, `unpacked/` and `pcm/`.
+        splits: of `train`, `validation`, `public-test`.
+        kinds: of `KINDS`.
+        jobs: how many packages are worked on at a time, each by one ffmpeg.
+        progress: is told a line now and then, from any thread.
+
+    Raises:
+        DataMissing: not one clip came.
+    """
+    manifest = read_manifest()
+    packed = 0
+    for split in splits:
+        wanted = [row for row in manifest if row.split == split and _packed_kind(row.kind) in kinds]
+        hours: dict[str, float] = {}
+        for row in wanted:
+            hours[row.name] = hours.get(row.name, 0.0) + row.hours
+        held = {name: {row.kind for row in manifest if row.name == name} for name in hours}
+        slowest_first = sorted(hours, key=lambda name: -hours[name])
+        with ThreadPoolExecutor(jobs) as pool:
+            work = partial(_prepare_package, cache, kinds=kinds, progress=progress)
+            list(pool.map(work, slowest_first, [held[name] for name in slowest_first]))
+        for kind in kinds:
+            names = list(dict.fromkeys(row.name for row in wanted if _packed_kind(row.kind) == kind))
+            clips = pack(cache, split, kind, names)
+            packed += len(clips)
+            progress(_summary(split, kind, clips, wanted))
+    if packed == 0:
+        raise DataMissing(f"no clip of {', '.join(kinds)} for {', '.join(splits)} could be had")
+
+
+def pack(cache: Path, split: str, kind: str, packages: Sequence[str]) -> list[Clip]:
+    """Joins the decoded clips of `packages` into one file and its index; of clips with equal samples the first is kept."""
+    audio, index = _packed(cache, split, kind)
+    audio.parent.mkdir(parents=True, exist_ok=True)
+    clips: list[Clip] = []
+    seen: set[str] = set()
+    position = 0
+    with audio.with_suffix(".i16.growing").open("wb") as file:
+        for part, entries in ((part, _read_part(part)) for part in (_part(cache, name, kind) for name in packages)):
+            pcm = np.fromfile(part, np.dtype("<i2")) if entries else np.zeros(0, np.int16)
+            for entry in entries or []:
+                if entry.sha256 in seen:
+                    continue
+                seen.add(entry.sha256)
+                file.write(pcm[entry.start : entry.start + entry.length].tobytes())
+                clips.append(Clip(**{**asdict(entry), "start": position}))
+                position += entry.length
+    text = json.dumps([asdict(clip) for clip in clips], ensure_ascii=False, indent=0)
+    index.with_suffix(".json.growing").write_text(text, encoding="utf-8")
+    audio.with_suffix(".i16.growing").rename(audio)
+    index.with_suffix(".json.growing").rename(index)
+    return clips
+
+
+def _prepare_package(
+    cache: Path, name: str, held: Collection[str], *, kinds: Sequence[str], progress: Callable[[str], None]
+) -> None:
+    """Brings one package as far as its parts: one pair of files for each kind it holds."""
+    root = cache / "unpacked" / name
+    try:
+        if not root.is_dir():
+            unpack(fetch(cache / "packages", name), root)
+    except FetchError as error:
+        progress(f"left out: {error}")
+        return
+    for kind in kinds:
+        if kind not in {_packed_kind(one) for one in held}:
+            continue
+        part = _part(cache, name, kind)
+        if _read_part(part) is None:
+            clips = _decode_part(cache, name, held, kind)
+            progress(f"{name}: {len(clips)} clips of {kind}, {sum(clip.length for clip in clips) / SAMPLE_RATE_HZ / 3600:.3f} h")
+
+
+def _decode_part(cache: Path, name: str, held: Collection[str], kind: str) -> list[Clip]:
+    root, part = cache / "unpacked" / name, _part(cache, name, kind)
+    sources = [path for path in sorted(root.rglob("*")) if path.is_file() and _may_be(path, root, held, kind)]
+    part.parent.mkdir(parents=True, exist_ok=True)
+    clips: list[Clip] = []
+    position = 0
+    with part.with_suffix(".i16.growing").open("wb") as file:
+        for path, pcm in decode(sources):
+            told = kind_of_path(name, path.relative_to(root).as_posix(), held) or kind_of_length(len(pcm) / SAMPLE_RATE_HZ, held)
+            if told is None or _packed_kind(told) != kind or not _worth_keeping(pcm, kind):
+                continue
+            content = pcm.tobytes()
+            file.write(content)
+            digest = hashlib.sha256(content).hexdigest()
+            where = path.relative_to(cache).as_posix()
+            clips.append(Clip(package=name, path=where, start=position, length=len(pcm), sha256=digest))
+            position += len(pcm)
+    part.with_suffix(".i16.growing").rename(part)
+    text = json.dumps({"rules": RULES, "clips": [asdict(clip) for clip in clips]}, ensure_ascii=False)
+    part.with_suffix(".json.growing").write_text(text, encoding="utf-8")
+    part.with_suffix(".json.growing").rename(part.with_suffix(".json"))
+    return clips
+
+
+def _may_be(path: Path, root: Path, held: Collection[str], kind: str) -> bool:
+    """Says whether a file is worth decoding for `kind`, before its duration is known."""
+    if path.suffix.lower() not in AUDIO_SUFFIXES:
+        return False
+    told = kind_of_path(root.name, path.relative_to(root).as_posix(), held)
+    if told is not None:
+        return _packed_kind(told) == kind
+    return kind == "music" and path.stat().st_size >= _MUSIC_LEAST_BYTES and "music" in held
+
+
+def _worth_keeping(pcm: NDArray[np.int16], kind: str) -> bool:
+    if len(pcm) == 0 or len(pcm) < _SHORTEST_S[kind] * SAMPLE_RATE_HZ:
+        return False
+    peak = int(np.abs(pcm.astype(np.int32)).max())
+    return peak > 0 if kind == "ir" else peak >= _SILENT_PEAK
+
+
+def _read_part(part: Path) -> list[Clip] | None:
+    """Reads what was decoded of one package and kind, or None when that is not finished or was by older rules."""
+    try:
+        content = json.loads(part.with_suffix(".json").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return [Clip(**entry) for entry in content["clips"]] if content["rules"] == RULES else None
+
+
+def _summary(split: str, kind: str, clips: Sequence[Clip], wanted: Sequence[Package]) -> str:
+    rows = [row for row in wanted if _packed_kind(row.kind) == kind]
+    hours = sum(clip.length for clip in clips) / SAMPLE_RATE_HZ / 3600
+    return (
+        f"{split} {kind}: {len(clips)} clips, {hours:.2f} h packed"
+        f" (manifest: {sum(row.tracks for row in rows)} files, {sum(row.hours for row in rows):.2f} h)"
+    )
+
+
+def _packed_kind(kind: str) -> str:
+    return "music" if kind == "tracker" else kind
+
+
+def _packed(cache: Path, split: str, kind: str) -> tuple[Path, Path]:
+    return cache / "pcm" / f"{split}-{kind}.i16", cache / "pcm" / f"{split}-{kind}.json"
+
+
+def _part(cache: Path, name: str, kind: str) -> Path:
+    return cache / "pcm" / "parts" / f"{name}.{kind}.i16"
