@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from monitor.core.masking import mask_url
 
 _NOT_SOUND = "holds no sound that ffmpeg can decode (a text, a web page or a damaged file?); open it in a player to see what it is"
+_CLOSED = "the server closed the connection; if it never plays, the address is no stream (a web page?): open it in a browser"
 _MEANINGS = (
     ("Server returned 404", "the server answers 404 Not Found; check the address"),
     ("Server returned 401 Unauthorized", "the server answers 401 Unauthorized; put user and password into the URL"),
@@ -32,6 +33,9 @@ _MEANINGS = (
     ("moov atom not found", "the file is incomplete (its index is missing); copy it again"),
     ("Failed to read frame size", _NOT_SOUND),
     ("Invalid data found", _NOT_SOUND),
+    ("Stream ends prematurely", _CLOSED),  # an answer without a length that does not announce its end, as Icecast's
+    ("Input/output error", _CLOSED),
+    ("Connection reset by peer", _CLOSED),
     ("Invalid argument", _NOT_SOUND),  # what a demuxer answers that was chosen by the file's name alone
     ("End of file", "it is empty or ends before any sound"),
 )

@@ -1,0 +1,97 @@
+"""A sound card through real PortAudio: an ALSA device of type `file` plays a recording, no hardware needed."""
+
+from __future__ import annotations
+
+import asyncio
+import subprocess
+from collections.abc import Iterator
+from contextlib import aclosing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitor.capture.soundcard import SoundcardSource
+from monitor.core.backoff import Backoff
+from monitor.core.recipe import Recipe
+from monitor.errors import Permanent
+from monitor.facts import Fact, StreamStateChanged
+from monitor.messages import Chunk
+from monitor.settings import SourceKind, StreamSettings
+from tests.integration.radio import children
+
+RECIPE = Recipe(name="any")
+# PortAudio 19.6 aborts the process when ALSA names no `default` at all, so there is always one, here one that cannot be opened.
+_NO_DEFAULT = "pcm.default { type hw card 99 }"
+_ALSA = """
+pcm.null {{ type null }}
+pcm.studio {{ type file slave.pcm "null" file "/dev/null" infile "{sound}" format "raw" }}
+pcm.spare {{ type file slave.pcm "null" file "/dev/null" infile "{sound}" format "raw" }}
+"""
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_behind() -> Iterator[None]:
+    yield
+    assert "ffmpeg" not in children()
+
+
+@pytest.fixture
+def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two sound cards that carry a stereo tone, half as loud on the right, in the format PortAudio opens them with."""
+    sound = tmp_path / "sound.raw"
+    tone = "aevalsrc=0.5*sin(2*PI*440*t)|0.25*sin(2*PI*440*t):d=60:s=44100"
+    subprocess.run(
+        ["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", tone, "-f", "f32le", str(sound)], check=True, timeout=20
+    )
+    config = tmp_path / "asound.conf"
+    config.write_text(_ALSA.format(sound=sound) + _NO_DEFAULT)
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
+
+
+def source(facts: list[Fact], device: str) -> SoundcardSource:
+    settings = StreamSettings(name="studio", kind=SourceKind.SOUNDCARD, device=device, no_data_timeout_s=5.0)
+    return SoundcardSource(settings, RECIPE, facts.append, backoff=Backoff(0.1, 0.2, lambda: 0.0))
+
+
+@pytest.mark.usefixtures("cards")
+@pytest.mark.parametrize("device", ["STUD", "1"])
+async def test_a_card_is_found_heard_and_brought_to_the_recipes_sound(device: str) -> None:
+    facts: list[Fact] = []
+    station = source(facts, device)
+    chunks: list[Chunk] = []
+    async with asyncio.timeout(10), aclosing(station.chunks()) as sound:
+        async for chunk in sound:
+            chunks.append(chunk)
+            if len(chunks) == 9:
+                break
+    assert [chunk.position for chunk in chunks] == list(range(0, 18000, 2000))
+    samples = np.concatenate([chunk.samples for chunk in chunks])[2000:10000]
+    assert np.argmax(np.abs(np.fft.rfft(samples))) == 440
+    assert np.sqrt(2 * np.mean(samples.astype(np.float64) ** 2)) == pytest.approx(0.375, rel=0.01)
+    assert station.utc_s(0)[0] > 1e9
+    states = [fact.state.value for fact in facts if isinstance(fact, StreamStateChanged)]
+    assert states == ["connecting", "online", "offline"]
+
+
+@pytest.mark.usefixtures("cards")
+async def test_a_card_that_is_not_there_is_a_mistake_that_names_those_there_are() -> None:
+    with pytest.raises(Permanent, match=r"no sound card input is called or numbered 'attic'; there are: .*studio.*spare"):
+        async for _ in source([], "attic").chunks():
+            pass
+
+
+async def test_no_card_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    config = tmp_path / "asound.conf"
+    config.write_text(_NO_DEFAULT)
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
+    with pytest.raises(Permanent, match="there is no default sound card input; name a device, there are: none"):
+        async for _ in source([], "").chunks():
+            pass
+
+
+@pytest.mark.usefixtures("cards")
+async def test_a_card_may_be_closed_and_opened_again() -> None:
+    for _ in range(3):
+        async with asyncio.timeout(10), aclosing(source([], "spare").chunks()) as sound:
+            assert (await anext(sound)).samples.size == 2000
