@@ -35,6 +35,8 @@ _READ_S = 0.1
 """Sound is fetched from the card in pieces of this length."""
 _CHANNELS = 2
 """More channels than a stereo pair are not taken: a 32-channel interface carries 31 things that are not the programme."""
+_INPUT_OVERFLOWED = -9981
+"""paInputOverflowed of portaudio.h; PyAudio raises it as an errno."""
 _FAREWELL_S = 2.0
 """A thread that is stuck in a dead driver is left behind after this; it is a daemon thread and holds only the device."""
 _LOCK = threading.Lock()
@@ -106,9 +108,9 @@ class SoundcardSource:
             await asyncio.to_thread(pump.join, _FAREWELL_S)
         raise StreamFailed(card.complaint or "the sound card gave no more sound")
 
-    async def _open(self) -> _Card:
+    async def _open(self) -> Card:
         try:
-            card = await asyncio.to_thread(_Card, self._settings.device)
+            card = await asyncio.to_thread(Card.open, self._settings.device)
         except Permanent as error:
             if self._seen:
                 raise StreamFailed(f"the sound card is gone: {error}") from error
@@ -117,10 +119,21 @@ class SoundcardSource:
         return card
 
 
-class _Card:
+class Card:
     """An open input of a sound card. All but `stop` belongs to one thread at a time: PortAudio shares nothing between threads."""
 
-    def __init__(self, device: str) -> None:
+    def __init__(self, audio: pyaudio.PyAudio, stream: pyaudio.Stream, *, rate_hz: int, channels: int) -> None:
+        """Take over PortAudio and an open stream of float32."""
+        self.rate_hz = rate_hz
+        self.channels = channels
+        self.complaint = ""
+        """After the pump has ended: why, if the card failed."""
+        self._audio = audio
+        self._stream = stream
+        self._stopped = threading.Event()
+
+    @classmethod
+    def open(cls, device: str) -> Card:
         """Open a device by part of its name or by index; empty takes the default.
 
         Raises:
@@ -131,30 +144,27 @@ class _Card:
             import pyaudio
         except ImportError as error:
             raise Permanent(f"PyAudio does not load ({error}); install portaudio19-dev and then pyaudio") from error
-        self.complaint = ""
-        self._stopped = threading.Event()
-        self._overflowed = int(pyaudio.paInputOverflowed)
         with _LOCK:
-            self._audio = pyaudio.PyAudio()
+            audio = pyaudio.PyAudio()
             try:
-                found = _find(self._audio, device)
-                self.rate_hz = round(float(found["defaultSampleRate"]))
-                self.channels = min(_CHANNELS, int(found["maxInputChannels"]))
-                self._frames = round(_READ_S * self.rate_hz)
-                self._stream = self._audio.open(
+                found = _find(audio, device)
+                rate_hz = round(float(found["defaultSampleRate"]))
+                channels = min(_CHANNELS, int(found["maxInputChannels"]))
+                stream = audio.open(
                     format=pyaudio.paFloat32,
-                    channels=self.channels,
-                    rate=self.rate_hz,
+                    channels=channels,
+                    rate=rate_hz,
                     input=True,
                     input_device_index=int(found["index"]),
-                    frames_per_buffer=self._frames,
+                    frames_per_buffer=round(_READ_S * rate_hz),
                 )
             except OSError as error:
-                self._audio.terminate()
+                audio.terminate()
                 raise StreamFailed(f"the sound card {found['name']} cannot be opened: {error}") from error
             except Permanent:
-                self._audio.terminate()
+                audio.terminate()
                 raise
+        return cls(audio, stream, rate_hz=rate_hz, channels=channels)
 
     def stop(self) -> None:
         """Ask the pump to end after its current piece."""
@@ -169,12 +179,13 @@ class _Card:
 
     def pump(self, descriptor: int, overflowed: Callable[[], None]) -> None:
         """Write the card's sound to a pipe until stopped, the pipe breaks or the card fails; then free both."""
+        frames = round(_READ_S * self.rate_hz)
         try:
             while not self._stopped.is_set():
                 try:
-                    data = self._stream.read(self._frames)
+                    data = self._stream.read(frames)
                 except OSError as error:
-                    if error.errno != self._overflowed:
+                    if error.errno != _INPUT_OVERFLOWED:
                         raise
                     overflowed()
                     continue
@@ -187,6 +198,18 @@ class _Card:
         finally:
             os.close(descriptor)
             self.close()
+
+
+def try_soundcard(device: str) -> str:
+    """Open a sound card, close it again, and say what it gives.
+
+    Raises:
+        Permanent: There is no such device, or no PortAudio.
+        StreamFailed: The device is there but cannot be opened now.
+    """
+    card = Card.open(device)
+    card.close()
+    return f"{card.rate_hz} Hz, {card.channels} channels"
 
 
 def _find(audio: pyaudio.PyAudio, device: str) -> dict[str, Any]:

@@ -119,7 +119,7 @@ class Icecast:
         raise RuntimeError(f"icecast did not start: {(self._folder / 'error.log').read_text()}")
 
     def broadcast(self, mount: str, *options: str, hz: int = 440) -> subprocess.Popen[bytes]:
-        """Put an endless tone on air."""
+        """Put an endless tone on air, and wait until it is."""
         target = f"icecast://source:hackme@127.0.0.1:{self.port}/{mount}"
         command = [
             "ffmpeg",
@@ -138,7 +138,18 @@ class Icecast:
         ]
         source = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         self._sources.append(source)
+        until_s = time.monotonic() + 10
+        while not self._on_air(mount):
+            if time.monotonic() > until_s:
+                raise RuntimeError(f"{mount} did not go on air")
+            time.sleep(0.05)
         return source
+
+    def _on_air(self, mount: str) -> bool:
+        with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+            connection.settimeout(1)
+            connection.sendall(f"GET /{mount} HTTP/1.0\r\n\r\n".encode())
+            return b" 200 " in connection.recv(100).split(b"\r\n")[0]
 
     def url(self, mount: str) -> str:
         return f"http://127.0.0.1:{self.port}/{mount}"
