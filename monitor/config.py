@@ -205,15 +205,11 @@ def _resolve(settings: Settings, folder: Path) -> Settings:
     files: dict[str, Any] = {name: str(folder / getattr(mqtt, name)) for name in names if getattr(mqtt, name)}
     return replace(
         settings,
-        stream=tuple(replace(s, url=_resolve_url(s.url, folder)) for s in settings.stream),
+        stream=tuple(s if not s.url or "://" in s.url else replace(s, url=str(folder / s.url)) for s in settings.stream),
         catalog=replace(settings.catalog, path=folder / settings.catalog.path),
         outbox=replace(settings.outbox, path=folder / settings.outbox.path),
         mqtt=replace(mqtt, **files),
     )
-
-
-def _resolve_url(url: str, folder: Path) -> str:
-    return url if not url or "://" in url else str(folder / url)
 
 
 def _judge(settings: Settings) -> Iterator[str]:

@@ -8,9 +8,7 @@ to us; after a lost connection the ones in between are sent twice, and `sequence
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import random
-import socket
 import time
 from collections.abc import Coroutine, Iterable, Sequence
 from typing import Any
@@ -24,11 +22,11 @@ from monitor.facts import BrokerStateChanged, MessagePublished, Tell
 from monitor.messages import Detection, StreamState
 from monitor.publish import payload
 from monitor.publish.board import Board
+from monitor.publish.client import IN_FLIGHT, abandon, explain, hang_up, make_client, until_lost
 from monitor.publish.outbox import DiskOutbox, Stored
 from monitor.settings import MqttSettings
 
-IN_FLIGHT = 20
-"""Messages sent ahead of their acknowledgement: hides the round trip; the order stays, since the connection keeps it."""
+LAST_WILL = payload.encode({"state": "offline", "reason": "connection lost"})
 LOOK_S = 5.0
 """How often the outbox is looked at unasked: it may have been filled by a retry."""
 STABLE_S = 30.0
@@ -107,40 +105,19 @@ class MqttPublisher:
         self._wake.set()
 
     async def _session(self) -> None:
-        client = self._client()
+        will = aiomqtt.Will(f"{self._settings.prefix}/status", LAST_WILL, qos=1, retain=True)
+        client = make_client(self._settings, will=will, identifier=self._settings.client_id)
         try:
             async with client:
                 self._online()
                 try:
-                    await _either(self._serve(client), _until_lost(client))
+                    await _either(self._serve(client), until_lost(client))
                 except BaseException:
-                    await _hang_up(client)
+                    await hang_up(client)
                     raise
         except (aiomqtt.MqttError, OSError, ValueError) as error:  # ValueError: a host name that cannot be one
-            # aiomqtt leaves the socket of a failed handshake open, where a late CONNACK would throw out our next connection.
-            client._client.disconnect()
-            raise BrokerUnreachable(_explain(error)) from error
-
-    def _client(self) -> aiomqtt.Client:
-        mqtt = self._settings
-        trust = aiomqtt.TLSParameters(ca_certs=mqtt.ca_file or None, certfile=mqtt.cert_file or None, keyfile=mqtt.key_file or None)
-        last_will = payload.encode({"state": "offline", "reason": "connection lost"})
-        client = aiomqtt.Client(
-            mqtt.host,
-            mqtt.port,
-            username=mqtt.username or None,
-            password=mqtt.password or None,
-            identifier=mqtt.client_id,
-            protocol=aiomqtt.ProtocolVersion.V311,
-            will=aiomqtt.Will(f"{mqtt.prefix}/status", last_will, qos=1, retain=True),
-            clean_session=True,
-            timeout=mqtt.ack_timeout_s,
-            keepalive=mqtt.keepalive_s,
-            max_inflight_messages=IN_FLIGHT,
-            tls_params=trust if mqtt.tls else None,
-        )
-        client.pending_calls_threshold = IN_FLIGHT + 1
-        return client
+            abandon(client)
+            raise BrokerUnreachable(explain(error)) from error
 
     async def _serve(self, client: aiomqtt.Client) -> None:
         await self._retain(client, [(f"{self._settings.prefix}/status", _state("online"))])
@@ -213,12 +190,6 @@ def _state(state: str) -> bytes:
     return payload.encode({"state": state, "since": payload.utc(time.time()), "reason": ""})
 
 
-async def _until_lost(client: aiomqtt.Client) -> None:
-    """Return never, raise when the connection is gone: nothing is subscribed, so no message comes."""
-    async for _ in client.messages:
-        pass
-
-
 async def _either(*parts: Coroutine[Any, Any, None]) -> None:
     """Run all until the first ends, cancel the others, raise what was raised."""
     tasks = [asyncio.ensure_future(part) for part in parts]
@@ -233,18 +204,6 @@ async def _either(*parts: Coroutine[Any, Any, None]) -> None:
             raise result
 
 
-async def _hang_up(client: aiomqtt.Client) -> None:
-    """Cut the line without a good-bye, so that the broker publishes the last will."""
-    line = client._client.socket()
-    if not isinstance(line, socket.socket):
-        return
-    with contextlib.suppress(OSError):
-        line.shutdown(socket.SHUT_RDWR)
-    with contextlib.suppress(aiomqtt.MqttError, OSError, TimeoutError):
-        async with asyncio.timeout(1.0):
-            await _until_lost(client)
-
-
 async def _wait(event: asyncio.Event, seconds: float) -> bool:
     try:
         async with asyncio.timeout(seconds):
@@ -252,8 +211,3 @@ async def _wait(event: asyncio.Event, seconds: float) -> bool:
     except TimeoutError:
         return False
     return True
-
-
-def _explain(error: Exception) -> str:
-    text = str(error) or type(error).__name__
-    return f"{text}; check [mqtt] username and password" if "uthori" in text else text

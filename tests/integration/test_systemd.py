@@ -1,0 +1,103 @@
+"""The unit file, judged by systemd itself; the alert rules, judged by Prometheus; the on-call page, by the code."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from monitor.errors import Permanent
+from monitor.observe.metrics import Metrics
+from monitor.publish.outbox import DiskOutbox
+
+ROOT = Path(__file__).parents[2]
+UNIT = ROOT / "systemd/monitor.service"
+README = ROOT / "deploy/README.md"
+RULES = ROOT / "deploy/prometheus"
+EXPOSURE_LIMIT = 20
+"""Tenths: 2.0 of 10."""
+needs_systemd = pytest.mark.skipif(not shutil.which("systemd-analyze"), reason="systemd is not installed")
+needs_promtool = pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is not installed")
+
+
+@pytest.fixture
+def unit(tmp_path: Path) -> Path:
+    """The unit with a program that is there: verify wants it executable."""
+    made = tmp_path / "monitor.service"
+    made.write_text(re.sub(r"^ExecStart=\S+", f"ExecStart={sys.executable}", UNIT.read_text(), flags=re.MULTILINE))
+    return made
+
+
+def run(*arguments: str | Path) -> tuple[int, str]:
+    done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False)
+    return done.returncode, done.stdout
+
+
+@needs_systemd
+def test_systemd_has_nothing_to_say(unit: Path) -> None:
+    assert run("systemd-analyze", "verify", unit) == (0, ""), "it exits 0 on an unknown key, so its output counts"
+
+
+@needs_systemd
+def test_verify_would_notice(unit: Path) -> None:
+    unit.write_text(unit.read_text() + "\n[Service]\nWatchdogSek=5\n")
+    assert "WatchdogSek" in run("systemd-analyze", "verify", unit)[1]
+
+
+@needs_systemd
+def test_exposure_stays_low(unit: Path) -> None:
+    code, said = run("systemd-analyze", "security", "--offline=yes", f"--threshold={EXPOSURE_LIMIT}", "--no-pager", unit)
+    assert code == 0, said
+
+
+@pytest.mark.skipif(not shutil.which("systemd-sysusers"), reason="systemd is not installed")
+def test_the_user_can_be_made(tmp_path: Path) -> None:
+    (tmp_path / "etc").mkdir()
+    code, said = run("systemd-sysusers", "--dry-run", f"--root={tmp_path}", ROOT / "systemd/sysusers.d/monitor.conf")
+    assert code == 0
+    assert "Creating user 'monitor'" in said
+
+
+def test_the_unit_knows_our_exit_code_and_paths() -> None:
+    text = UNIT.read_text()
+    assert f"RestartPreventExitStatus={Permanent.exit_code}\n" in text
+    assert "StateDirectory=monitor\n" in text
+    config = (ROOT / "config.toml").read_text()
+    assert set(re.findall(r'"(/var/lib/[^"]+)"', config)) == {"/var/lib/monitor/catalog", "/var/lib/monitor/outbox.db"}
+
+
+@needs_promtool
+def test_alert_rules() -> None:
+    code, said = run("promtool", "check", "rules", RULES / "alerts.yml")
+    assert code == 0, said
+    code, said = run("promtool", "test", "rules", RULES / "alerts_test.yml")
+    assert code == 0, said
+
+
+def test_alerts_ask_for_metrics_that_exist() -> None:
+    exported = set(re.findall(r"^# TYPE (\w+)", Metrics(["a"]).exposition().decode(), flags=re.MULTILINE))
+    asked = set(re.findall(r"\bmonitor_\w+", (RULES / "alerts.yml").read_text()))
+    assert asked
+    assert asked <= exported
+
+
+def test_the_on_call_page_explains_every_metric_and_alert() -> None:
+    page = README.read_text()
+    exported = set(re.findall(r"^# TYPE (monitor_\w+)", Metrics(["a"]).exposition().decode(), flags=re.MULTILINE))
+    assert {name for name in exported if f"`{name}" not in page} == set()
+    named = set(re.findall(r"`(monitor_\w+)", page))
+    assert named <= exported, "the page names a metric that is not there"
+    alerts = set(re.findall(r"alert: (\w+)", (RULES / "alerts.yml").read_text()))
+    assert {name for name in alerts if f"`{name}`" not in page} == set()
+
+
+def test_the_on_call_page_tells_the_outbox_query_that_works(tmp_path: Path) -> None:
+    query = re.search(r'outbox\.db "(SELECT [^"]+)"', README.read_text())
+    assert query is not None
+    outbox = DiskOutbox(tmp_path / "outbox.db", keep_days=1.0, tell=lambda fact: None)
+    assert outbox._database.execute(query.group(1)).fetchall() == []
+    outbox.close()
