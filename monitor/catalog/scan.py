@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from monitor.catalog.tags import SHEET_NAME
+
 # fmt: off
 ENDINGS = frozenset((
     ".3gp", ".8svx", ".aa3", ".aac", ".ac3", ".adts", ".aif", ".aifc", ".aiff", ".amr", ".ape", ".asf", ".au", ".avi", ".awb",
@@ -48,7 +50,7 @@ def scan(paths: Sequence[Path]) -> Found:
                 for path in (Path(folder, name) for name in sorted(names) if not name.startswith(".")):
                     if path.suffix.lower() in ENDINGS:
                         files.setdefault(path, top)
-                    else:
+                    elif path.name != SHEET_NAME:
                         passed_over[path.suffix.lower() or "none"] += 1
         elif top.exists():
             files.setdefault(top, top.parent)

@@ -249,9 +249,8 @@ def rebuild(arguments: argparse.Namespace) -> int:
         else:
             store.compact()
         after = store.numbers()
-    print(
-        f"{folder}: {after.references} recordings, {after.fingerprints} fingerprints, {before.bytes_on_disk} -> {after.bytes_on_disk} bytes"
-    )
+    size = f"{before.bytes_on_disk} -> {after.bytes_on_disk} bytes"
+    print(f"{folder}: {after.references} recordings, {after.fingerprints} fingerprints, {size}")
     _index(store)
     return 1 if noted else 0
 

@@ -80,7 +80,7 @@ def print_list(entries: Iterable[Entry]) -> None:
         who = entry.reference
         length = clock(who.duration_s) if entry.hops else "no fingerprints"
         table.add_row(*(Text(plain(cell)) for cell in (who.id, who.artist, who.title, who.album, who.isrc, length)))
-    Console().print(table)
+    Console(width=None if sys.stdout.isatty() else 240).print(table)
 
 
 def print_pairs(pairs: Mapping[str, object]) -> None:
@@ -102,14 +102,10 @@ class Watch:
 
     def __post_init__(self) -> None:
         console = Console(stderr=True)
-        columns = (
-            SpinnerColumn(),
-            TextColumn("{task.description}"),
-            BarColumn(),
-            MofNCompleteColumn(),
-            TextColumn("{task.fields[pace]}"),
-        )
-        self._bar = Progress(*columns, TimeElapsedColumn(), TimeRemainingColumn(), console=console, disable=not console.is_terminal)
+        pace = TextColumn("{task.fields[pace]}")
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), pace)
+        times = (TimeElapsedColumn(), TimeRemainingColumn())
+        self._bar = Progress(*columns, *times, console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task(self.verb, total=self.total, pace="")
 
     def __enter__(self) -> Watch:

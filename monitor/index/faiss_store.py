@@ -22,6 +22,10 @@ TAIL_SHARE = 0.1
 TAIL_ROWS = 8192
 """A tail shorter than this is never worth a new main part."""
 
+THREADS = 1
+"""CPU threads of a search. Two on two idle cores find 1.5 times as much, but they wait for each other spinning: with another
+process on the cores a lookup was measured ten to thirty times slower than with one."""
+
 log = structlog.get_logger()
 
 
@@ -79,7 +83,7 @@ class Snapshot:
         return self._rows.reference(reference_id)
 
 
-def load(table: Table, previous: Snapshot | None = None, *, threads: int = 0, exact_rows: int = EXACT_ROWS) -> Snapshot:
+def load(table: Table, previous: Snapshot | None = None, *, threads: int = THREADS, exact_rows: int = EXACT_ROWS) -> Snapshot:
     """Make a generation searchable. Called in a worker thread; quick when `previous` is the generation just before.
 
     A large catalogue's compressed index is read from disk. It is only trained here when there is none at all; when its tail has
@@ -88,7 +92,7 @@ def load(table: Table, previous: Snapshot | None = None, *, threads: int = 0, ex
     Args:
         table: What is to be loaded.
         previous: The generation in service, whose parts are used again where nothing in them was removed.
-        threads: CPU threads of a search; 0 leaves it to OpenMP.
+        threads: CPU threads of a search; 0 leaves it to OpenMP (all cores).
         exact_rows: Beyond so many rows the compressed index is used.
 
     Raises:

@@ -5,6 +5,7 @@ Knows Faiss and one file format: a line of JSON that says which rows are in it, 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -30,6 +31,7 @@ TRAINING_ROWS_PER_LIST = 256
 """What Faiss uses at most; it takes 64 rows per PQ centroid and list more than well."""
 TRAINING_ROWS = 65_536
 FORMAT = 1
+CHECKED_ROWS = 64
 
 log = structlog.get_logger()
 
@@ -70,7 +72,7 @@ def save(index: Any, table: Table) -> None:
     """
     path = cache_path(table)
     draft = path.with_name(f"{path.name}.{os.getpid()}")
-    header = {"format": FORMAT, "rows": table.rows, "dim": table.dim}
+    header = {"format": FORMAT, "rows": table.rows, "dim": table.dim, "check": _check(table, table.rows)}
     try:
         with draft.open("wb") as file:
             file.write(json.dumps(header).encode() + b"\n")
@@ -102,9 +104,18 @@ def _opened(table: Table, then: Callable[[Any], Any]) -> tuple[int, Any]:
             header = json.loads(file.readline(4096))
             if header["format"] != FORMAT or header["dim"] != table.dim or not 0 < header["rows"] <= table.rows:
                 return 0, None
+            if header["check"] != _check(table, header["rows"]):
+                return 0, None
             return int(header["rows"]), then(file)
     except FileNotFoundError:
         return 0, None
     except (OSError, ValueError, KeyError, TypeError, RuntimeError) as error:
         log.warning("index_unusable", path=str(cache_path(table)), reason=str(error))
         return 0, None
+
+
+def _check(table: Table, rows: int) -> str:
+    """Hash some rows, so that an index left beside fingerprints that were put back from a backup is not taken for theirs."""
+    some = np.linspace(0, rows - 1, CHECKED_ROWS).astype(np.int64)
+    vectors = np.memmap(table.path, np.float16, "r", shape=(rows, table.dim))[some]
+    return hashlib.sha256(vectors.tobytes()).hexdigest()
