@@ -5,7 +5,7 @@ Time is the recording's own. Knows the order of the parts; each part is the one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,9 +59,7 @@ def fingerprints(
         yield encode(waiting)
 
 
-def plays(
-    name: str, sound: Iterable[NDArray[np.float32]], encoder: Encoder, recipe: Recipe, matcher: Matcher, seen: Callable[[float], None]
-) -> list[Play]:
+def plays(name: str, sound: Iterable[NDArray[np.float32]], encoder: Encoder, recipe: Recipe, matcher: Matcher) -> list[Play]:
     """Return every play in a recording, by start.
 
     Args:
@@ -70,14 +68,12 @@ def plays(
         encoder: Windows in, vectors out.
         recipe: Of the encoder.
         matcher: With the catalogue to look in.
-        seen: Told the seconds that are done.
     """
     finished: dict[int, Play] = {}
     for embeddings in fingerprints(name, sound, encoder, recipe):
         for event in matcher.match(embeddings):
             if event.kind is EventKind.ENDED:
                 finished[event.number] = event.play
-        seen(float(embeddings.hops[-1]) * recipe.hop_s)
     for event in matcher.close(name):
         finished[event.number] = event.play
     return sorted(finished.values(), key=lambda play: (play.start_s, play.reference_id))

@@ -1,7 +1,7 @@
 """Arguments and exit codes, nothing else.
 
-One module a command; each has `register(subparsers)`, which adds its parser and sets `run`, a function of the parsed arguments that returns
-the exit code. A command's module imports its heavy neighbours only when it runs, so that `monitor --help` is quick.
+One module a command; each has `register(subparsers)`, which adds its parser and sets `run`, a function of the parsed arguments
+that returns the exit code. A command's module imports its heavy neighbours only when it runs, so that `monitor --help` is quick.
 """
 
 from __future__ import annotations
@@ -13,14 +13,14 @@ import sys
 from monitor import __version__
 from monitor.errors import MonitorError, Permanent
 
-COMMANDS = ("run", "check", "catalog", "identify", "train", "evaluate", "encoder", "demo")
+COMMANDS = ("run", "check", "catalog", "identify", "train", "evaluate", "demo")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run the command named by the arguments; return the exit code.
 
-    0: done. 1: done, but something was skipped or found wanting. 2: wrong arguments. 75: it may work later. 78: a person must change
-    something first.
+    0: done. 1: done, but something was skipped or found wanting. 2: wrong arguments. 75: it may work later. 78: a person must
+    change something first.
     """
     parser = argparse.ArgumentParser(prog="monitor", description="Says which known recording was on air, where, from when to when.")
     parser.add_argument("--version", action="version", version=f"monitor {__version__}")

@@ -11,7 +11,9 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the command."""
     parser = subparsers.add_parser("train", help="train an encoder from free audio", description=__doc__)
     parser.add_argument("--recipe", default="compact", help="a shipped recipe, or a .toml file (default: %(default)s)")
-    parser.add_argument("--out", type=Path, help="folder of the run: checkpoint, log, weights (default: train-NAME); taken up again if there")
+    parser.add_argument(
+        "--out", type=Path, help="folder of the run: checkpoint, log, weights (default: train-NAME); taken up again if there"
+    )
     parser.add_argument("--cache", type=Path, help="folder for fetched and packed audio (default: ~/.cache/monitor)")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")

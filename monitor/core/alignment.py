@@ -1,8 +1,8 @@
 """How well the last seconds of a stream fit a place in a recording, whatever the speed.
 
 Knows fingerprints and straight lines through them. An alignment is a line: at hop h of the stream the recording is at position
-`position + speed * (h - hop)` hops. Lines are scored on the stored vectors, window by window, not on what a search happened to return. Knows nothing
-of streams, plays or thresholds.
+`position + speed * (h - hop)` hops. Lines are scored on the stored vectors, window by window, not on what a search happened to
+return. Knows nothing of streams, plays or thresholds.
 """
 
 from __future__ import annotations
@@ -74,7 +74,11 @@ def _lines() -> NDArray[np.int64]:
     """Index [lines, SPAN] into the band [SPAN, 2 * MARGIN + 1]: for each line the column at each hop, oldest first."""
     ago = np.arange(SPAN)[::-1]
     return np.stack(
-        [np.rint(MARGIN + shift + (1.0 - speed) * ago).clip(0, 2 * MARGIN).astype(np.int64) for speed in SPEEDS for shift in INTERCEPTS]
+        [
+            np.rint(MARGIN + shift + (1.0 - speed) * ago).clip(0, 2 * MARGIN).astype(np.int64)
+            for speed in SPEEDS
+            for shift in INTERCEPTS
+        ]
     )
 
 

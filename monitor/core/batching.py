@@ -1,7 +1,7 @@
 """Which windows go into the next batch, and when.
 
-Knows ages and sizes. Knows nothing of audio, tensors or devices. When more is waiting than the limit, the oldest window goes: live sound
-grows stale, and the newest says most.
+Knows ages and sizes. Knows nothing of audio, tensors or devices. When more is waiting than the limit, the oldest window goes:
+live sound grows stale, and the newest says most.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from monitor.messages import Window
 
 
 class Batcher:
-    """Windows of all streams, waiting; drops its oldest when full and says whose they were."""
+    """Windows of all streams, waiting; drops its oldest when full and hands them back."""
 
     def __init__(self, *, size: int, max_wait_s: float, limit: int) -> None:
         """Start empty.
@@ -28,12 +28,10 @@ class Batcher:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put(self, window: Window) -> str | None:
-        """Let a window wait; return the stream whose oldest window was dropped for it, if one was."""
+    def put(self, window: Window) -> Window | None:
+        """Let a window wait; return the one that was dropped for it, if one was."""
         self._waiting.append(window)
-        if len(self._waiting) > self.limit:
-            return self._waiting.popleft().stream
-        return None
+        return self._waiting.popleft() if len(self._waiting) > self.limit else None
 
     def due_s(self) -> float | None:
         """Return when the next batch must go at the latest, on the clock of the windows; None when nothing waits."""
@@ -45,11 +43,3 @@ class Batcher:
         if due_s is None or (len(self._waiting) < self._size and now_s < due_s):
             return []
         return [self._waiting.popleft() for _ in range(min(self._size, len(self._waiting)))]
-
-    def forget(self, stream: str) -> int:
-        """Drop what waits of a stream that was removed; return how much that was."""
-        kept = deque(window for window in self._waiting if window.stream != stream)
-        dropped = len(self._waiting) - len(kept)
-        self._waiting = kept
-        return dropped
-

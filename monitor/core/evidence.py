@@ -1,13 +1,15 @@
 """What a similarity says: evidence for "this recording" against "anything else", in nats.
 
-Knows a curve that was fitted to an encoder (`monitor evaluate fit`) and how much evidence a false-alarm budget asks for. Knows nothing of
-alignments or streams.
+Knows a curve that was fitted to an encoder (`monitor evaluate fit`) and how much evidence a false-alarm budget asks for. Knows
+nothing of alignments or streams.
 
-Derivation. Let s be the inner product of the heard and the stored fingerprint. The curve is log p(s | this recording, under any of the
-conditions on air) - log p(s | another recording). Summed over the windows of an alignment it would be the log-likelihood ratio, were
-windows independent; they overlap and music repeats itself, so on unknown audio the best sum E of a hop over a catalogue of N fingerprints
-is found to exceed x with probability N * exp(-(offset + slope * x)), with slope below 1. Setting that to the budget per hop and solving
-for x gives `needed`.
+Derivation. Let s be the inner product of the heard and the stored fingerprint. The curve is log p(s | this recording, under any
+of the
+conditions on air) - log p(s | another recording). Summed over the windows of an alignment it would be the log-likelihood ratio,
+were windows independent; they overlap and music repeats itself, so on unknown audio the best sum E of a hop over a catalogue of N
+fingerprints
+is found to exceed x with probability N * exp(-(offset + slope * x)), with slope below 1. Setting that to the budget per hop and
+solving for x gives `needed`.
 """
 
 from __future__ import annotations

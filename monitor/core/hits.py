@@ -1,6 +1,7 @@
 """Which places in the catalogue the last seconds of a stream keep pointing at.
 
-Collects what the searches returned and proposes alignments worth scoring. Knows reference ids, positions and evidence; a hit votes for its
+Collects what the searches returned and proposes alignments worth scoring. Knows reference ids, positions and evidence; a hit
+votes for its
 diagonal (position - hop) and the two beside it, since speed and the hop grid move it about. Knows nothing of vectors.
 """
 

@@ -1,11 +1,11 @@
 """One recording on air: where it is, how long already, and whether it still is.
 
-Follows a line through the stored fingerprints; no search is needed once a recording is found. Knows fingerprints, hops and evidence. Knows
-nothing of what else is on air, of stations or of thresholds.
+Follows a line through the stored fingerprints; no search is needed once a recording is found. Knows fingerprints, hops and
+evidence. Knows nothing of what else is on air, of stations or of thresholds.
 
-The line is fitted by least squares through the sub-hop positions of the windows that speak for the recording (a parabola through the
-similarities of the nearest stored window and its neighbours), so it yields the speed. Start and end are where the accumulated evidence
-turned: the running sum from one hop to the next, its highest point so far, and the time since.
+The line is fitted by least squares through the sub-hop positions of the windows that speak for the recording (a parabola through
+the similarities of the nearest stored window and its neighbours), so it yields the speed. Start and end are where the accumulated
+evidence turned: the running sum from one hop to the next, its highest point so far, and the time since.
 """
 
 from __future__ import annotations
@@ -47,7 +47,9 @@ class Line:
 class LivePlay:
     """A recording that is being followed."""
 
-    def __init__(self, number: int, found: Alignment, ring: Ring, references: References, evidence: Evidence, *, bridge: int) -> None:
+    def __init__(
+        self, number: int, found: Alignment, ring: Ring, references: References, evidence: Evidence, *, bridge: int
+    ) -> None:
         """Take up an alignment and look back in the ring for its start.
 
         Args:
@@ -68,7 +70,9 @@ class LivePlay:
         self._look_back(ring)
 
     def __repr__(self) -> str:
-        return f"LivePlay({self.number}, reference {self.reference_id}, hops {self.first_hop}-{self.last_hop}, {self.total:.0f} nats)"
+        return (
+            f"LivePlay({self.number}, reference {self.reference_id}, hops {self.first_hop}-{self.last_hop}, {self.total:.0f} nats)"
+        )
 
     def _look_back(self, ring: Ring) -> None:
         """Find the start: follow the line back through the ring until evidence has been lacking for too long."""

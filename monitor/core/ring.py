@@ -1,7 +1,7 @@
 """The last fingerprints of one stream, by hop.
 
-Keeps its newest and drops its oldest. Knows hops and vectors; a hop that was never heard (a gap, shed windows) is marked as missing. Knows
-nothing of recordings.
+Keeps its newest and drops its oldest. Knows hops and vectors; a hop that was never heard (a gap, shed windows) is marked as
+missing. Knows nothing of recordings.
 """
 
 from __future__ import annotations

@@ -1,17 +1,19 @@
 """What is on air on one stream: from alignments to plays.
 
-Knows hops, alignments and how much evidence a play needs. Decides when a play starts, goes on elsewhere in its recording, changes its name, and
-ends. Knows nothing of UTC, names, searches or messages.
+Knows hops, alignments and how much evidence a play needs. Decides when a play starts, goes on elsewhere in its recording, changes
+its name, and ends. Knows nothing of UTC, names, searches or messages.
 
-Evidence that another play already accounts for does not count twice. Let p be the similarity of the heard window to the recording on
-air, c that of the two stored windows to each other, n that of the heard window to the new candidate: if the candidate is only alike,
-n is about p * c. What is counted is the evidence of n - p * c. So re-issues, shared samples and a recording's own repetitions stay silent
-while the right one is known, and a second recording on top of the first is still heard.
+Evidence that another play already accounts for does not count twice. Let p be the similarity of the heard window to the recording
+on air, c that of the two stored windows to each other, n that of the heard window to the new candidate: if the candidate is only
+alike,
+n is about p * c. What is counted is the evidence of n - p * c. So re-issues, shared samples and a recording's own repetitions
+stay silent while the right one is known, and a second recording on top of the first is still heard.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -93,7 +95,10 @@ class Tracker:
         if proposals:
             alignments = score(heard, present, hop, proposals, references, self._evidence)
             for candidate in sorted(alignments, key=lambda one: -one.evidence):
-                if candidate.evidence < needed or candidate.hops * self._limits.hop_s < self._limits.min_play_s - self._limits.hop_s:
+                if (
+                    candidate.evidence < needed
+                    or candidate.hops * self._limits.hop_s < self._limits.min_play_s - self._limits.hop_s
+                ):
                     continue
                 events += self._consider(candidate, heard, present, references, needed, fingerprints)
         return events
@@ -168,14 +173,16 @@ class Tracker:
     def _accounted(
         self, found: Alignment, play: LivePlay, heard: NDArray[np.float32], present: NDArray[np.bool_], references: References
     ) -> tuple[float, float]:
-        """Return the play's own evidence over the hops of an alignment, and what the alignment has beyond what the play explains."""
+        """Return the play's own evidence over the hops of an alignment, and what the alignment has beyond it."""
         count = min(found.hops, SPAN)
         hops = np.arange(found.hop - count + 1, found.hop + 1)
         there = present[SPAN - count :] & (hops >= play.first_hop) & (hops <= max(play.last_hop, play.first_hop))
 
-        def along(who: int, positions: NDArray[np.float64]) -> NDArray[np.float32]:
+        def along(who: int, positions: NDArray[Any]) -> NDArray[np.float32]:
             whole = np.rint(positions).astype(np.int64)
-            return stored(references, who, int(whole[0]), int(whole[-1] - whole[0]) + 1)[whole - whole[0]]
+            table = stored(references, who, int(whole[0]), int(whole[-1] - whole[0]) + 1)
+            vectors: NDArray[np.float32] = np.take(table, whole - whole[0], axis=0)
+            return vectors
 
         mine = along(play.reference_id, play.line.position + play.line.speed * (hops - play.line.hop))
         theirs = along(found.reference_id, found.position + found.speed * (hops - found.hop))

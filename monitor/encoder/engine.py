@@ -1,7 +1,7 @@
 """Windows in, unit vectors out, on the device at hand.
 
-Hides torch. Batches are padded to one of a few sizes, so that the device sees the same shapes again and again and nothing is compiled
-or allocated for the first time in production.
+Hides torch. Batches are padded to one of a few sizes, so that the device sees the same shapes again and again and nothing is
+compiled or allocated for the first time in production.
 """
 
 from __future__ import annotations
@@ -71,7 +71,9 @@ def pick_device(wanted: str) -> torch.device:
     except RuntimeError as error:
         raise EncoderError(f"device {wanted!r} is no device: use auto, cpu, cuda or cuda:N") from error
     if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise EncoderError(f"device {wanted!r} asked for, but this machine has {torch.cuda.device_count()} CUDA devices: use auto or cpu")
+        raise EncoderError(
+            f"device {wanted!r} asked for, but this machine has {torch.cuda.device_count()} CUDA devices: use auto or cpu"
+        )
     return device
 
 

@@ -16,8 +16,8 @@ from monitor.core.recipe import Recipe
 class LogMel(nn.Module):
     """Windows [batch, samples] in, features [batch, 1, mel_bins, frames] in [-1, 1] out.
 
-    Magnitude STFT (periodic Hann, half a transform of zeros on both sides), Slaney mel triangles of unit area, decibels below the window's
-    maximum, floor at the recipe's dynamic range, scaled as 1 + 2 dB / range. Digital silence gives all -1.
+    Magnitude STFT (periodic Hann, half a transform of zeros on both sides), Slaney mel triangles of unit area, decibels below the
+    window's maximum, floor at the recipe's dynamic range, scaled as 1 + 2 dB / range. Digital silence gives all -1.
     """
 
     def __init__(self, recipe: Recipe) -> None:

@@ -38,7 +38,8 @@ class Residual(nn.Module):
 class DivideAndEncode(nn.Module):
     """Each output number sees its own slice of the features only (Chang et al., ICASSP 2021, section 2.3).
 
-    Features [batch, slices * width] in, numbers [batch, slices] out; width -> 32, ELU, 32 -> 1, with weights of its own for every slice.
+    Features [batch, slices * width] in, numbers [batch, slices] out; width -> 32, ELU, 32 -> 1, with weights of its own for every
+    slice.
     """
 
     def __init__(self, features: int, slices: int, hidden: int = 32) -> None:

@@ -13,6 +13,7 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
+from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
 from monitor.errors import EncoderError
 
@@ -67,3 +68,19 @@ def load(path: Path) -> tuple[Recipe, dict[str, torch.Tensor]]:
     if digest(tensors) != recipe.weights_sha256:
         raise EncoderError(f"{path} is damaged: its weights do not have the hash in its recipe; install it again")
     return recipe, tensors
+
+
+def load_evidence(name: str, recipe: Recipe) -> Evidence:
+    """Read what similarities of an encoder's fingerprints say; the file lies beside the weights.
+
+    Raises:
+        EncoderError: There is no such file, or it was fitted to other weights.
+    """
+    path = find(name).with_suffix(".evidence.json")
+    try:
+        evidence = Evidence.from_json(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise EncoderError(f"{path} cannot be used ({error}); install the encoder again, or run `monitor evaluate fit`") from error
+    if evidence.recipe != recipe.hash:
+        raise EncoderError(f"{path} was fitted to other weights ({evidence.recipe}, not {recipe.hash}); run `monitor evaluate fit`")
+    return evidence

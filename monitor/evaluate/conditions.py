@@ -1,13 +1,14 @@
 """What is done to a recording before it is looked for, by name.
 
-Knows the degradation chain of `train/degrade.py`, with one thing at a time switched on, and codecs through ffmpeg. A query is degraded as a
+Knows the degradation chain of `train/degrade.py`, with one thing at a time switched on, and codecs through ffmpeg. A query is
+degraded as a
 whole and cut afterwards (Araz et al., ISMIR 2025, section 4); ducking is off, so that the level named is the level measured.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 import numpy as np
 import torch
@@ -21,34 +22,28 @@ from monitor.train.sampler import resample
 PAST_S = 1.0
 """Sound before the query, so that rooms ring into it."""
 ROOMS = 60
-_OFF = Chain(**{one.name: 0.0 if isinstance(one.default, float) else one.default for one in fields(Chain)})
+NOTHING = Chain().only()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Condition:
     """One way to be heard."""
 
-    chain: Chain = _OFF
+    chain: Chain = NOTHING
     speed: float = 1.0
-
-
-def only(**what: float | tuple[float, float]) -> Chain:
-    """Return a chain with only this switched on."""
-    kept = {one.name: getattr(_OFF, one.name) for one in fields(Chain)}
-    return Chain(**{**kept, **what})  # type: ignore[arg-type]
 
 
 CONDITIONS: Mapping[str, Condition] = {
     "clean": Condition(),
-    "noise 0-10 dB and room": Condition(chain=only(noise=1.0, noise_db=(0.0, 10.0), room=1.0)),
-    "voice 0 dB": Condition(chain=only(voice=1.0, voice_db=(0.0, 0.0))),
-    "voice -6 dB": Condition(chain=only(voice=1.0, voice_db=(-6.0, -6.0))),
-    "voice -12 dB": Condition(chain=only(voice=1.0, voice_db=(-12.0, -12.0))),
+    "noise 0-10 dB and room": Condition(chain=Chain().only(noise=1.0, noise_db=(0.0, 10.0), room=1.0)),
+    "voice 0 dB": Condition(chain=Chain().only(voice=1.0, voice_db=(0.0, 0.0))),
+    "voice -6 dB": Condition(chain=Chain().only(voice=1.0, voice_db=(-6.0, -6.0))),
+    "voice -12 dB": Condition(chain=Chain().only(voice=1.0, voice_db=(-12.0, -12.0))),
     "speed +2 %": Condition(speed=1.02),
     "speed -2 %": Condition(speed=0.98),
     "speed +5 %": Condition(speed=1.05),
     "speed -5 %": Condition(speed=0.95),
-    "station chain": Condition(chain=only(compress=1.0, equalise=1.0, clip=1.0)),
+    "station chain": Condition(chain=Chain().only(compress=1.0, equalise=1.0, clip=1.0)),
 }
 
 
@@ -81,7 +76,7 @@ class Studio:
         self._seed += 1
         degrade = Degrader(condition.chain, self._rooms, self._direct, rate, torch.device("cpu"), self._seed, fft=fft)
         heard = degrade(sound, self._laid(self._voices, size + past), self._laid(self._noises, size + past), sound, size)
-        result: NDArray[np.float32] = heard[0].numpy() * 0.7
+        result: NDArray[np.float32] = (heard[0] * 0.7).numpy()
         return result
 
     def _laid(self, clips: Clips, size: int) -> torch.Tensor:

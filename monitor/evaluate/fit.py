@@ -1,7 +1,9 @@
 """Fits what a similarity says (`core/evidence.py`) to an encoder, on the validation split.
 
-The curve: log of two histograms of similarities, smoothed and made to rise: those of heard windows with the stored window at the true place
-(every condition of `conditions.py` counts the same), and those with windows of other recordings. The tail: recordings whose package is not in the
+The curve: log of two histograms of similarities, smoothed and made to rise: those of heard windows with the stored window at the
+true place
+(every condition of `conditions.py` counts the same), and those with windows of other recordings. The tail: recordings whose
+package is not in the
 catalogue, speech and noise are looked up as a stream would be; beyond a high level x0, the best evidence of a hop falls off as
 exp(-slope (x - x0)), with the maximum-likelihood slope 1 / mean excess.
 """
@@ -59,7 +61,9 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     sounds = {number: read(music, number) for number in tracks}
     stored = {number: encoder.encode(windows(sound, recipe)) for number, sound in sounds.items()}
     say(f"{len(tracks)} recordings, {sum(len(rows) for rows in stored.values())} fingerprints")
-    same, other = _similarities(sounds, stored, music.packages, encoder, recipe, Studio(voices, noises, rate_hz=8000, seed=seed), random)
+    same, other = _similarities(
+        sounds, stored, music.packages, encoder, recipe, Studio(voices, noises, rate_hz=8000, seed=seed), random
+    )
     knots, nats = _curve(same, other)
     evidence = Evidence(similarities=knots, nats=nats, tail_offset=0.0, tail_slope=1.0, recipe=recipe.hash)
     say(f"curve from {len(same)} true and {int(other.sum())} other pairs")

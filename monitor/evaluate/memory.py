@@ -14,7 +14,7 @@ from monitor.messages import Reference
 
 
 class MemoryLibrary:
-    """Fingerprints of a few hundred recordings; ids are 1, 2, 3, …"""
+    """Fingerprints of a few hundred recordings; ids count from 1."""
 
     generation = 1
 

@@ -1,6 +1,7 @@
-"""Windows of all streams through the encoder and the matcher: two stages, one thread each, never waiting for each other longer than a batch.
+"""Windows of all streams through the encoder and the matcher: two stages, one thread each, so that one works while the other does.
 
-Windows queue in the batcher, which drops its oldest when full; a batch that is encoded waits for the matcher in a queue of two, and when
+Windows queue in the batcher, which drops its oldest when full; a batch that is encoded waits for the matcher in a queue of two,
+and when
 that is full the encoder waits, so that all loss happens, and is counted, in the batcher. Knows nothing of sources, UTC or messages.
 """
 
@@ -28,6 +29,7 @@ IDLE_S = 0.5
 """A stage without work goes round this often, to show that it can."""
 STALE_S = 8.0
 """Windows older than this are shed: a detection ten seconds late is of little use, and a backlog never shrinks by itself."""
+_NO_SOUND = np.zeros(0, np.float32)
 
 
 class Analysis:
@@ -42,45 +44,36 @@ class Analysis:
         on_events: Callable[[list[PlayEvent], Library], None],
         health: Health,
         tell: Tell,
-        windows_per_s: float,
     ) -> None:
-        """Join the parts.
-
-        Args:
-            encoder: Windows in, vectors out.
-            matcher: Vectors in, plays out.
-            settings: Size and patience of a batch.
-            on_events: Called in the matcher's thread with what is to be said.
-            health: Where the stages beat.
-            tell: Told what happens.
-            windows_per_s: Windows a stream brings each second.
-        """
+        """Join the parts; `on_events` is called in the matcher's thread with what is to be said."""
         self._encoder, self._matcher, self._settings = encoder, matcher, settings
         self._on_events, self._health, self._tell = on_events, health, tell
-        self._windows_per_s = windows_per_s
         self._batcher = Batcher(size=settings.max_batch, max_wait_s=settings.max_wait_s, limit=settings.max_batch)
         self._arrived = asyncio.Event()
-        self._encoded: asyncio.Queue[Embeddings | None] = asyncio.Queue(2)
-        self._closing: list[str] = []
+        self._encoded: asyncio.Queue[tuple[Embeddings | None, list[str]] | None] = asyncio.Queue(2)
+        self._closing: dict[str, asyncio.Future[None]] = {}
         self._next_library: Library | None = None
         self._draining = False
         self._threads = {name: ThreadPoolExecutor(1, thread_name_prefix=name) for name in ("encoder", "matcher")}
 
-    def set_streams(self, count: int) -> None:
+    def set_streams(self, count: int, windows_per_s: float) -> None:
         """Let the batcher hold what this many streams bring before it is stale."""
-        self._batcher.limit = max(self._settings.max_batch, int(count * self._windows_per_s * STALE_S))
+        self._batcher.limit = max(self._settings.max_batch, int(count * windows_per_s * STALE_S))
 
     def put(self, window: Window) -> None:
         """Take a window; an older one may go for it."""
         dropped = self._batcher.put(window)
-        if dropped is not None:
-            self._tell(WindowsDropped(stream=dropped, count=1, where="batcher"))
+        if dropped is not None and dropped.samples is _NO_SOUND:
+            self.put(dropped)
+        elif dropped is not None:
+            self._tell(WindowsDropped(stream=dropped.stream, count=1, where="batcher"))
         self._arrived.set()
 
-    def close_stream(self, stream: str) -> None:
-        """End the plays of a stream that is over, after what was heard of it is analysed."""
-        self._closing.append(stream)
-        self._arrived.set()
+    async def close_stream(self, stream: str) -> None:
+        """End the plays of a stream that is over; return when all that was heard of it is analysed."""
+        done = self._closing.setdefault(stream, asyncio.get_running_loop().create_future())
+        self.put(Window(stream=stream, hop=-1, samples=_NO_SOUND, arrived_s=time.monotonic()))
+        await asyncio.shield(done)
 
     def swap(self, library: Library) -> None:
         """Put another generation of the catalogue into service, between two batches."""
@@ -90,32 +83,32 @@ class Analysis:
         """Run the encoder stage until drained."""
         while True:
             self._health.beat("encoder", time.monotonic())
-            closing, batch = list(self._closing), self._next_batch()
+            batch = self._batcher.take(float("inf") if self._draining or self._closing else time.monotonic())
             if batch:
-                await self._encoded.put(await self._in("encoder", self._encode, batch))
-                continue
-            if closing and not len(self._batcher):
-                for stream in closing:
-                    self._closing.remove(stream)
-                await self._encoded.put(_end(closing))
-                continue
-            if self._draining and not len(self._batcher):
+                sound = [window for window in batch if window.samples is not _NO_SOUND]
+                over = [window.stream for window in batch if window.samples is _NO_SOUND]
+                await self._encoded.put((await self._in("encoder", self._encode, sound) if sound else None, over))
+            elif self._draining:
                 await self._encoded.put(None)
                 return
-            await self._sleep()
+            else:
+                await self._sleep()
 
     async def match(self) -> None:
         """Run the matcher stage until drained."""
         while True:
             self._health.beat("matcher", time.monotonic())
             try:
-                embeddings = await asyncio.wait_for(self._encoded.get(), IDLE_S)
+                item = await asyncio.wait_for(self._encoded.get(), IDLE_S)
             except TimeoutError:
                 continue
-            if embeddings is None:
+            if item is None:
                 await self._in("matcher", self._finish)
                 return
-            await self._in("matcher", self._match, embeddings)
+            await self._in("matcher", self._match, *item)
+            for stream in item[1]:
+                if stream in self._closing:
+                    self._closing.pop(stream).set_result(None)
 
     def drain(self) -> None:
         """Let both stages end once everything that waits is done; all plays end."""
@@ -133,23 +126,17 @@ class Analysis:
         vectors = await self._in("encoder", self._encoder.encode, silence)
         await self._in("matcher", self._matcher.library.search, vectors, 1)
 
-    def _next_batch(self) -> list[Window]:
-        if self._draining or self._closing:
-            return self._batcher.take(float("inf"))
-        return self._batcher.take(time.monotonic())
-
     async def _sleep(self) -> None:
         due_s = self._batcher.due_s()
-        patience_s = IDLE_S if due_s is None else max(min(due_s - time.monotonic(), IDLE_S), 0.0)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake(), patience_s)
+            await asyncio.wait_for(self._wake(), IDLE_S if due_s is None else max(min(due_s - time.monotonic(), IDLE_S), 0.0))
 
     async def _wake(self) -> None:
         """Wait for the first window, for a batch to be full, or for an end to be announced."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            if len(self._batcher) in (1, self._settings.max_batch) or self._draining or self._closing:
+            if len(self._batcher) == 1 or len(self._batcher) >= self._settings.max_batch or self._draining or self._closing:
                 return
 
     async def _in(self, thread: str, work: Callable[..., R], *arguments: object) -> R:
@@ -174,15 +161,14 @@ class Analysis:
             arrived_s=arrived_s,
         )
 
-    def _match(self, embeddings: Embeddings) -> None:
+    def _match(self, embeddings: Embeddings | None, over: list[str]) -> None:
         if self._next_library is not None:
             self._matcher.swap(self._next_library)
             self._next_library = None
-        if len(embeddings.vectors):
+        if embeddings is not None:
             self._say(self._matcher.match(embeddings))
-        else:
-            for stream in embeddings.streams:
-                self._say(self._matcher.close(stream))
+        for stream in over:
+            self._say(self._matcher.close(stream))
 
     def _finish(self) -> None:
         self._say(self._matcher.close_all())
@@ -190,10 +176,3 @@ class Analysis:
     def _say(self, events: list[PlayEvent]) -> None:
         if events:
             self._on_events(events, self._matcher.library)
-
-
-def _end(streams: list[str]) -> Embeddings:
-    """Make the message that these streams are over: their names, and no vectors."""
-    return Embeddings(
-        streams=tuple(streams), hops=np.zeros(0, np.int64), vectors=np.zeros((0, 0), np.float32), arrived_s=np.zeros(0, np.float64)
-    )

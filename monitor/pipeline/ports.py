@@ -5,7 +5,7 @@ Knows shapes only. The real parts live in `capture/`, `encoder/`, `index/` and `
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -22,7 +22,7 @@ class Source(Protocol):
         """Name of the station."""
         ...
 
-    def chunks(self) -> AsyncIterator[Chunk]:
+    def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Yield sound as it comes, positions strictly rising, jumps where sound is missing."""
         ...
 

@@ -1,13 +1,14 @@
 """What happens to a recording between the archive and the listener, batched, on the training device.
 
-Knows sound as [batch, samples] with one second of past before the window, so that rooms ring into it. The order is that of a broadcast:
+Knows sound as [batch, samples] with one second of past before the window, so that rooms ring into it. The order is that of a
+broadcast:
 music, other sound on top (voice with ducking, noise, other music), the studio's compressor and equaliser, then loudspeaker, room,
 microphone and clipping. Probabilities and ranges stand in `Chain`; where they follow a paper, it says so.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import numpy as np
 import torch
@@ -39,6 +40,12 @@ class Chain:
     room: float = 0.45
     device: float = 0.3
     clip: float = 0.3
+
+    def only(self, **what: float | tuple[float, float]) -> Chain:
+        """Return a chain on which nothing strikes but this; levels that are not given stay."""
+        silent = {one.name: 0.0 for one in fields(self) if isinstance(getattr(self, one.name), float)}
+        kept = {one.name: getattr(self, one.name) for one in fields(self)}
+        return Chain(**{**kept, **silent, "equalise_db": self.equalise_db, **what})
 
 
 class Degrader:
@@ -141,7 +148,7 @@ class Degrader:
 
 
 def mask_features(features: torch.Tensor, generator: torch.Generator) -> torch.Tensor:
-    """SpecAugment as Araz et al., section 3.2: one cutout and one frequency band a batch, filled with 0, the middle of the range."""
+    """SpecAugment as Araz et al., section 3.2: one cutout and one frequency band a batch, filled with 0 (mid-range)."""
 
     def draw(low: int, high: int) -> int:
         return int(torch.randint(low, high + 1, (1,), generator=generator))

@@ -1,6 +1,7 @@
 """The training loop: batches in, weights out, to be stopped and taken up again at any moment.
 
-Knows the schedule, the checkpoint and the log; each of its other parts stands in a module of its own. The learning rate follows the time
+Knows the schedule, the checkpoint and the log; each of its other parts stands in a module of its own. The learning rate follows
+the time
 spent (warm-up, then a cosine to nothing), because hours are what an operator has; a resumed run goes on where its clock stood.
 """
 
@@ -20,6 +21,7 @@ from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
 from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
@@ -80,7 +82,9 @@ class Run:
             seed=seed,
         )
         self._retrieval = Retrieval(
-            *(open_split(cache, "validation", kind) for kind in ("music", "speech", "noise")),
+            open_split(cache, "validation", "music"),
+            open_split(cache, "validation", "speech"),
+            open_split(cache, "validation", "noise"),
             rooms.bank(recipe.seed + 1, 60, self._sound.sample_rate_hz, length),
             window=length,
             hop=self._sound.hop_samples,
@@ -139,7 +143,7 @@ class Run:
         thread = threading.Thread(target=fill, name="sampler", daemon=True)
         thread.start()
         try:
-            yield iter(ready.get, None)  # type: ignore[arg-type]
+            yield iter(ready.get, None)
         finally:
             stop.set()
             thread.join()
@@ -176,7 +180,7 @@ class Run:
     def _encode(self, windows: torch.Tensor) -> torch.Tensor:
         self._network.eval()
         parts = []
-        for part in windows.split(512):
+        for part in torch.split(windows, 512):
             with self._half():
                 features = self._features(part.to(self._device)).contiguous(memory_format=torch.channels_last)
                 parts.append(self._network(features).float().cpu())
@@ -193,7 +197,8 @@ class Run:
     def _save(self) -> None:
         partial = self._checkpoint.with_suffix(".partial")
         torch.save(
-            {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict(), "progress": asdict(self.progress)}, partial
+            {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict(), "progress": asdict(self.progress)},
+            partial,
         )
         partial.replace(self._checkpoint)
 
@@ -205,18 +210,19 @@ class Run:
 
 
 def _keep_memory() -> None:
-    """Let the C library keep freed tensors: giving each back to the system and faulting it in again doubled the time of a step here."""
+    """Let the C library keep freed tensors: giving each back and faulting it in again doubled the time of a step here."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(MMAP_THRESHOLD, 1 << 30)
         libc.mallopt(TRIM_THRESHOLD, -1)
 
 
-def responses(clips: Clips, length: int) -> np.ndarray[Any, np.dtype[np.float32]]:
+def responses(clips: Clips, length: int) -> NDArray[np.float32]:
     """Cut impulse responses of loudspeakers and microphones to [count, length], unit energy."""
     rows = np.zeros((len(clips.start), length), np.float32)
     for row, at, size in zip(rows, clips.start, clips.length, strict=True):
         kept = min(int(size), length)
         row[:kept] = clips.pcm[at : at + kept].astype(np.float32)
     energy = np.sqrt(np.square(rows).sum(1, keepdims=True))
-    return rows / np.maximum(energy, 1e-9)
+    unit: NDArray[np.float32] = rows / np.maximum(energy, 1e-9)
+    return unit

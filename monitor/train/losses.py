@@ -11,7 +11,8 @@ import torch
 def triplet(vectors: torch.Tensor, groups: torch.Tensor, margin: float = 0.5) -> torch.Tensor:
     """Triplet loss with the hardest positive and a semi-hard negative (Araz et al., ISMIR 2025, section 3.3).
 
-    Every vector is an anchor. Positive: the farthest of its group. Negative: of other groups, the nearest with d_pos < d < d_pos + margin;
+    Every vector is an anchor. Positive: the farthest of its group. Negative: of other groups, the nearest with d_pos < d < d_pos
+    + margin;
     where there is none, the nearest of all. Squared Euclidean distances, which on the sphere are 2 - 2 cos, range 0 to 4.
 
     Args:

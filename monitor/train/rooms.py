@@ -1,7 +1,7 @@
 """Rooms for the degradation chain: impulse responses made by the image-source method.
 
-Knows geometry and absorption (Allen and Berkley, J. Acoust. Soc. Am. 65, 1979): shoebox rooms, one source, one microphone, and a tail of
-decaying noise where the images get too dense to count. Nothing random but the generator it is given.
+Knows geometry and absorption (Allen and Berkley, J. Acoust. Soc. Am. 65, 1979): shoebox rooms, one source, one microphone, and a
+tail of decaying noise where the images get too dense to count. Nothing random but the generator it is given.
 """
 
 from __future__ import annotations
@@ -34,7 +34,12 @@ def shoebox(rng: np.random.Generator, rate_hz: int, length: int, order: int = 8)
     distance = np.linalg.norm(images - microphone, axis=1)
     direct = distance.min()
     when = (distance - direct) / SPEED_OF_SOUND * rate_hz
-    gain = direct / distance * reflected ** np.abs(counts).sum(1) * np.where(np.abs(counts).sum(1) == 0, 1.0, rng.choice([-1, 1], len(counts)))
+    gain = (
+        direct
+        / distance
+        * reflected ** np.abs(counts).sum(1)
+        * np.where(np.abs(counts).sum(1) == 0, 1.0, rng.choice([-1, 1], len(counts)))
+    )
     response = np.zeros(length + 1)
     near = when < length - 1
     whole = when[near].astype(int)

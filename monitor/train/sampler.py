@@ -1,7 +1,7 @@
 """Which second of which recording goes into a batch, and what is laid over it.
 
-Knows the packed clips of `data.py` and draws from them; the anchors of a batch come from different recordings (Araz et al., ISMIR 2025,
-section 3.1: windows of one recording must never be each other's negatives). Knows nothing of networks.
+Knows the packed clips of `data.py` and draws from them; the anchors of a batch come from different recordings (Araz et al.,
+ISMIR 2025, section 3.1: windows of one recording must never be each other's negatives). Knows nothing of networks.
 """
 
 from __future__ import annotations

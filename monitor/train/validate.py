@@ -1,6 +1,7 @@
 """Retrieval on the validation split while training: is the right recording found, under what is heard on air.
 
-Knows features in, share of right answers out. A query is degraded as a whole and cut afterwards, as in Araz et al., ISMIR 2025, section 4.
+Knows features in, share of right answers out. A query is degraded as a whole and cut afterwards, as in Araz et al., ISMIR 2025,
+section 4.
 """
 
 from __future__ import annotations
@@ -15,13 +16,12 @@ from monitor.train.data import Clips
 from monitor.train.degrade import Chain, Degrader
 from monitor.train.sampler import resample
 
-OFF = {"voice": 0.0, "noise": 0.0, "music": 0.0, "compress": 0.0, "equalise": 0.0, "band": 0.0, "room": 0.0, "device": 0.0, "clip": 0.0}
 CONDITIONS: dict[str, tuple[Chain, float]] = {
-    "noise 0-10 dB and room": (Chain(**{**OFF, "noise": 1.0, "room": 1.0}, noise_db=(0.0, 10.0)), 1.0),  # type: ignore[arg-type]
-    "voice 0 dB": (Chain(**{**OFF, "voice": 1.0}, voice_db=(0.0, 0.0), duck=0.0), 1.0),  # type: ignore[arg-type]
-    "voice -6 dB": (Chain(**{**OFF, "voice": 1.0}, voice_db=(-6.0, -6.0), duck=0.0), 1.0),  # type: ignore[arg-type]
-    "voice -12 dB": (Chain(**{**OFF, "voice": 1.0}, voice_db=(-12.0, -12.0), duck=0.0), 1.0),  # type: ignore[arg-type]
-    "speed +5 %": (Chain(**OFF), 1.05),  # type: ignore[arg-type]
+    "noise 0-10 dB and room": (Chain().only(noise=1.0, noise_db=(0.0, 10.0), room=1.0), 1.0),
+    "voice 0 dB": (Chain().only(voice=1.0, voice_db=(0.0, 0.0)), 1.0),
+    "voice -6 dB": (Chain().only(voice=1.0, voice_db=(-6.0, -6.0)), 1.0),
+    "voice -12 dB": (Chain().only(voice=1.0, voice_db=(-12.0, -12.0)), 1.0),
+    "speed +5 %": (Chain().only(), 1.05),
 }
 """Name, what happens, speed. Ducking is off, so that the level named is the level measured."""
 

@@ -1,0 +1,285 @@
+"""Builds the daemon's parts, opens them in order, and closes them in reverse: the only file that knows everyone.
+
+Sound flows down: stations, analysis, keeper, publisher. To stop, the taps are closed and the pipe is left to empty, each part
+with a deadline; the sum of them is shorter than systemd's.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable
+from contextlib import AsyncExitStack
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import structlog
+
+from monitor import __version__, config
+from monitor.capture.soundcard import SoundcardSource
+from monitor.capture.stream import FfmpegSource
+from monitor.catalog.store import Store
+from monitor.core.recipe import Recipe
+from monitor.encoder.engine import Engine, load_encoder
+from monitor.encoder.weights import load_evidence
+from monitor.errors import MonitorError
+from monitor.facts import CatalogLoaded, CatalogRefused, DetectionTold, Fact, StreamStateChanged
+from monitor.index import faiss_store
+from monitor.messages import PlayEvent
+from monitor.observe import logs
+from monitor.observe.health import Check
+from monitor.observe.http import HttpServer
+from monitor.observe.hub import Hub
+from monitor.observe.notify import Notifier
+from monitor.pipeline.analysis import Analysis
+from monitor.pipeline.announce import Announcer
+from monitor.pipeline.health import Health
+from monitor.pipeline.matching import Matcher
+from monitor.pipeline.ports import Encoder, Library, Outbox, Source
+from monitor.pipeline.stations import Stations
+from monitor.publish.keeper import Keeper
+from monitor.publish.mqtt import MqttPublisher
+from monitor.publish.outbox import DiskOutbox
+from monitor.settings import Settings, SourceKind, StreamSettings
+
+DRAIN_S = 10.0
+"""For what was heard to be analysed after the taps are closed."""
+GOODBYE_S = 5.0
+"""For the broker to take what waits; what it does not take stays in the outbox."""
+
+_log = structlog.get_logger()
+
+
+def load_library(store: Store, previous: faiss_store.Snapshot | None = None) -> faiss_store.Snapshot:
+    """Read the present generation of a catalogue into memory."""
+    return faiss_store.load(store.table(), previous)
+
+
+class Daemon:
+    """All parts of a running monitor."""
+
+    def __init__(self, path: Path, settings: Settings) -> None:
+        self._path, self._settings = path, settings
+        self._hub = Hub(stream.name for stream in settings.stream)
+        self._health = Health()
+        self._notifier = Notifier(os.environ)
+        self._stop = asyncio.Event()
+        self._signals = 0
+        self._reload = asyncio.Event()
+
+    async def run(self) -> None:
+        """Open everything, run until told to stop, close everything.
+
+        Raises:
+            Permanent: A part cannot be opened.
+        """
+        settings = self._settings
+        for name, handler in ((signal.SIGTERM, self._stopped), (signal.SIGINT, self._stopped), (signal.SIGHUP, self._reload.set)):
+            asyncio.get_running_loop().add_signal_handler(name, handler)
+        async with AsyncExitStack() as stack:
+            http = HttpServer(
+                settings.http, metrics=self._hub.metrics.exposition, live=self._live, ready=self._hub.readiness.checks
+            )
+            if settings.http.enabled:
+                await stack.enter_async_context(http)
+                _log.info("pages", address=f"http://{settings.http.bind}:{http.port}")
+            engine = await asyncio.to_thread(self._open_encoder)
+            evidence = load_evidence(settings.encoder.name, engine.recipe)
+            self._store = Store(settings.catalog.path, engine.recipe)
+            self._library = await self._open_library(None)
+            outbox = DiskOutbox(settings.outbox.path, keep_days=settings.outbox.keep_days, tell=self._tell)
+            stack.callback(outbox.close)
+            self._publisher = MqttPublisher(settings.mqtt, outbox, stations=[one.name for one in settings.stream], tell=self._tell)
+            self._keeper = Keeper(outbox, told=self._publisher.told, tell=self._tell)
+            matcher = Matcher(self._library, evidence, engine.recipe, settings.matcher, self._tell)
+            self._analysis = Analysis(
+                engine, matcher, settings.encoder, on_events=self._announce, health=self._health, tell=self._tell
+            )
+            stack.callback(self._analysis.shut)
+            self._stations = Stations(
+                engine.recipe,
+                open_source=lambda one: open_source(one, engine.recipe, self._tell),
+                put=self._analysis.put,
+                closed=lambda name: asyncio.ensure_future(self._analysis.close_stream(name)),
+            )
+            self._announcer = Announcer(engine.recipe, self._stations.utc_s)
+            self._windows_per_s = 1 / engine.recipe.hop_s
+            await self._analysis.rehearse(engine.recipe.window_samples)
+            await self._serve()
+
+    async def _serve(self) -> None:
+        """Run the stages; one that ends before its time takes the daemon down."""
+        stages = {
+            "encoder": self._analysis.encode(),
+            "matcher": self._analysis.match(),
+            "publisher": self._publisher.run(),
+            "keeper": self._keeper.run(),
+            "catalogue": self._watch_catalog(),
+            "reload": self._reload_when_told(),
+            "watchdog": self._notifier.watch(self._health.stuck),
+        }
+        tasks = {name: asyncio.create_task(stage, name=name) for name, stage in stages.items()}
+        if not self._notifier.watchdog_s:
+            await tasks.pop("watchdog")
+        await self._apply_streams()
+        self._notifier.ready()
+        self._notifier.status(f"{len(self._stations.names)} stations")
+        _log.info("monitoring", version=__version__, stations=len(self._stations.names))
+        stopped = asyncio.create_task(self._stop.wait())
+        ends: list[asyncio.Future[Any]] = [*tasks.values(), stopped, self._stations.over]
+        done, _ = await asyncio.wait(ends, return_when=asyncio.FIRST_COMPLETED)
+        broken = [task for task in tasks.values() if task in done]
+        self._notifier.stopping()
+        try:
+            await self._drain(tasks)
+        finally:
+            for task in (*tasks.values(), stopped):
+                task.cancel()
+            await asyncio.gather(*tasks.values(), stopped, return_exceptions=True)
+        for task in broken:
+            task.result()
+            raise RuntimeError(f"stage {task.get_name()} ended before its time")
+        if self._stations.over.done():
+            self._stations.over.result()
+        _log.info("stopped")
+
+    async def _drain(self, tasks: dict[str, asyncio.Task[None]]) -> None:
+        """Close the taps and let the pipe empty."""
+        await self._stations.stop()
+        self._analysis.drain()
+        _, late = await asyncio.wait([tasks["encoder"], tasks["matcher"]], timeout=DRAIN_S)
+        if late:
+            _log.error("what was heard last could not be analysed in time", limit_s=DRAIN_S)
+        self._keeper.retry()
+        await self._publisher.stop(GOODBYE_S)
+
+    def _stopped(self) -> None:
+        self._signals += 1
+        if self._signals > 1:
+            _log.warning("second signal, leaving at once; unsent detections stay in the outbox")
+            os._exit(1)
+        self._stop.set()
+
+    def _open_encoder(self) -> Engine:
+        settings = self._settings.encoder
+        engine = load_encoder(settings.name, settings.device, settings.threads)
+        engine.warm_up()
+        self._hub.metrics.set_encoder(name=engine.recipe.name, recipe=engine.recipe.hash, device=str(engine.device))
+        self._hub.readiness.set_encoder(repr(engine))
+        return engine
+
+    async def _open_library(self, previous: faiss_store.Snapshot | None) -> faiss_store.Snapshot:
+        started_s = time.monotonic()
+        library = await asyncio.to_thread(load_library, self._store, previous)
+        self._tell(
+            CatalogLoaded(
+                generation=library.generation,
+                references=library.references,
+                fingerprints=library.rows,
+                index_kind=library.kind,
+                took_s=time.monotonic() - started_s,
+            )
+        )
+        return library
+
+    async def _watch_catalog(self) -> None:
+        """Take up what others commit to the catalogue; what cannot be used is refused once, and the old one stays in service."""
+        refused = ""
+        while True:
+            await asyncio.sleep(self._settings.catalog.poll_s)
+            try:
+                if await asyncio.to_thread(self._store.generation) != self._library.generation:
+                    self._library = await self._open_library(self._library)
+                    self._analysis.swap(self._library)
+                refused = ""
+            except MonitorError as error:
+                if str(error) != refused:
+                    refused = str(error)
+                    self._tell(CatalogRefused(reason=refused))
+
+    async def _reload_when_told(self) -> None:
+        """Read the configuration again on SIGHUP: streams come and go, the rest needs a restart, and says so."""
+        while True:
+            await self._reload.wait()
+            self._reload.clear()
+            self._notifier.reloading()
+            try:
+                settings = config.load(self._path)
+            except MonitorError as error:
+                _log.error("configuration not taken up, the old one stays", reason=str(error))
+            else:
+                needs_restart = [
+                    one.name
+                    for one in fields(Settings)
+                    if one.name != "stream" and getattr(settings, one.name) != getattr(self._settings, one.name)
+                ]
+                if needs_restart:
+                    _log.warning("changed, but needs a restart", sections=needs_restart)
+                self._settings = settings
+                await self._apply_streams()
+            self._notifier.ready()
+
+    async def _apply_streams(self) -> None:
+        streams = self._settings.stream
+        names = [stream.name for stream in streams]
+        self._hub.set_streams(names)
+        self._publisher.set_stations(names)
+        self._analysis.set_streams(len(names), self._windows_per_s)
+        started, stopped = await self._stations.apply(streams)
+        _log.info("stations", started=started, stopped=stopped)
+
+    def _announce(self, events: list[PlayEvent], library: Library) -> None:
+        """Name, keep and count what the matcher said. Matcher's thread."""
+        detections = [self._announcer.announce(event, library) for event in events]
+        self._keeper.put(detections)
+        for detection in detections:
+            self._tell(
+                DetectionTold(
+                    stream=detection.station,
+                    kind=detection.kind,
+                    reference=str(detection.reference.id),
+                    latency_s=max(time.time() - detection.start_utc_s, 0.0),
+                )
+            )
+
+    def _tell(self, fact: Fact) -> None:
+        self._hub.tell(fact)
+        if isinstance(fact, StreamStateChanged):
+            self._publisher.set_status(fact.stream, fact.state, reason=fact.reason)
+
+    def _live(self) -> list[Check]:
+        stuck = self._health.stuck(time.monotonic())
+        return [
+            Check(name=stage, ok=stage not in stuck, detail="stuck" if stage in stuck else "moves") for stage in self._health.beats
+        ]
+
+
+def open_source(settings: StreamSettings, recipe: Recipe, tell: Callable[[Fact], None]) -> Source:
+    """Make the source a stream's settings ask for."""
+    if settings.kind is SourceKind.SOUNDCARD:
+        return SoundcardSource(settings, recipe, tell)
+    return FfmpegSource(settings, recipe, tell)
+
+
+def run(path: Path) -> None:
+    """Run the daemon until it is told to stop.
+
+    Raises:
+        Permanent: The configuration, or what it names, cannot be used.
+    """
+    settings = config.load(path)
+    logs.setup(settings.log, environ=os.environ, secrets=config.secrets(settings), out=sys.stdout)
+
+    async def main() -> None:
+        await Daemon(path, settings).run()
+
+    asyncio.run(main())
+
+
+def _ports_fit(engine: Engine, snapshot: faiss_store.Snapshot, keeper: Keeper) -> tuple[Encoder, Library, Outbox]:
+    """For mypy: the real parts fit the pipeline's ports."""
+    return engine, snapshot, keeper

@@ -1,0 +1,63 @@
+"""`monitor evaluate`: how well it recognises, on audio it was not trained on."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def register(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the command and its own commands."""
+    parser = subparsers.add_parser("evaluate", help="measure recognition, or fit the evidence to an encoder", description=__doc__)
+    actions = parser.add_subparsers(required=True, metavar="ACTION")
+
+    one = actions.add_parser("fit", help="fit what a similarity says to an encoder, on the validation split")
+    one.add_argument("--encoder", default="compact", help="an installed encoder, or a .safetensors file (default: %(default)s)")
+    one.add_argument("--out", type=Path, help="file to write (default: beside the weights)")
+    one.set_defaults(run=fit)
+    _common(one)
+
+    one = actions.add_parser("identify", help="queries of known and unknown recordings through the pipeline, public-test split")
+    one.add_argument(
+        "--out", type=Path, default=Path("evaluation"), help="folder for the catalogue and the table (default: %(default)s)"
+    )
+    one.add_argument("--seconds", type=float, default=30.0, help="length of a query (default: %(default)s)")
+    one.add_argument("--seed", type=int, default=1)
+    one.add_argument("--conditions", nargs="*", help="only these (default: all)")
+    one.set_defaults(run=identify)
+    _common(one)
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--cache", type=Path, help="folder of fetched audio, see `monitor train --fetch-only` (default: ~/.cache/monitor)"
+    )
+    parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
+
+
+def fit(arguments: argparse.Namespace) -> int:
+    """Fit the evidence."""
+    from monitor.encoder import weights
+    from monitor.encoder.engine import load_encoder
+    from monitor.evaluate.fit import fit as fit_evidence
+    from monitor.train.data import default_cache
+
+    engine = load_encoder(arguments.encoder, arguments.device)
+    fitted = fit_evidence(arguments.cache or default_cache(), engine, engine.recipe, print)
+    path = arguments.out or weights.find(arguments.encoder).with_suffix(".evidence.json")
+    path.write_text(fitted.evidence.to_json(), encoding="utf-8")
+    pairs = f"{fitted.same} true pairs, {fitted.other} others"
+    print(f"{path}: from {pairs}, {fitted.tail_hops} tail hops of {fitted.unknown_hops} unknown ones")
+    return 0
+
+
+def identify(arguments: argparse.Namespace) -> int:
+    """Measure."""
+    from monitor.evaluate.identify import measure
+    from monitor.train.data import default_cache
+
+    cache = arguments.cache or default_cache()
+    table = measure(cache, arguments.out, arguments.seconds, arguments.seed, arguments.device, arguments.conditions, print)
+    print(table)
+    return 0

@@ -1,0 +1,97 @@
+"""The capture tasks: one a station, started, watched and stopped one by one.
+
+Knows tasks and names. A source mends itself, so a task ends only when its source is over for good or a person must act; the
+others go on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from contextlib import aclosing
+
+import structlog
+
+from monitor.core.framing import Framer
+from monitor.core.recipe import Recipe
+from monitor.errors import Permanent
+from monitor.messages import Window
+from monitor.pipeline.ports import Source
+from monitor.settings import StreamSettings
+
+_log = structlog.get_logger()
+
+
+class Stations:
+    """Sources in service, and the tasks that read them."""
+
+    def __init__(
+        self,
+        recipe: Recipe,
+        *,
+        open_source: Callable[[StreamSettings], Source],
+        put: Callable[[Window], None],
+        closed: Callable[[str], asyncio.Future[None] | asyncio.Task[None]],
+    ) -> None:
+        """Take the way sound goes: settings to source, windows to `put`; `closed` ends a stream downstream."""
+        self._recipe, self._open_source, self._put, self._closed = recipe, open_source, put, closed
+        self._sources: dict[str, Source] = {}
+        self._settings: dict[str, StreamSettings] = {}
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        """Done when every source has ended by itself and nothing is left to listen to; fails when a capture task does."""
+
+    @property
+    def names(self) -> list[str]:
+        """Stations in service."""
+        return sorted(self._tasks)
+
+    def utc_s(self, station: str, position: int) -> tuple[float, float]:
+        """Return UTC of a position of a station, and its uncertainty, in seconds."""
+        return self._sources[station].utc_s(position)
+
+    async def apply(self, wanted: Iterable[StreamSettings]) -> tuple[list[str], list[str]]:
+        """Start and stop stations until exactly these run; untouched ones do not notice. Return the names started and stopped."""
+        settings = {one.name: one for one in wanted}
+        gone = [name for name, now in self._settings.items() if settings.get(name) != now]
+        await self.stop(gone)
+        new = [one for name, one in settings.items() if name not in self._settings]
+        for one in new:
+            self._settings[one.name] = one
+            self._sources[one.name] = self._open_source(one)
+            self._tasks[one.name] = asyncio.create_task(self._listen(one.name), name=one.name)
+            self._tasks[one.name].add_done_callback(self._ended)
+        return [one.name for one in new], [name for name in gone if name not in settings]
+
+    async def stop(self, names: Iterable[str] | None = None) -> None:
+        """Close the taps of some stations, or of all, and wait until they are closed."""
+        chosen = self.names if names is None else list(names)
+        tasks = [self._tasks.pop(name) for name in chosen if name in self._tasks]
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        for name in chosen:
+            self._settings.pop(name, None)
+            if names is not None:
+                await self._closed(name)
+
+    async def _listen(self, name: str) -> None:
+        framer = Framer(self._recipe)
+        async with aclosing(self._sources[name].chunks()) as chunks:
+            async for chunk in chunks:
+                for window in framer.push(chunk):
+                    self._put(window)
+        _log.info("stream is over", stream=name)
+        await self._closed(name)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        if task.cancelled() or self.over.done():
+            return
+        error = task.exception()
+        if isinstance(error, Permanent):
+            _log.error("station cannot be monitored until it is changed", station=task.get_name(), reason=str(error))
+        elif error is not None:
+            self.over.set_exception(error)
+            return
+        if all(one.done() for one in self._tasks.values()):
+            self.over.set_result(None)

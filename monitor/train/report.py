@@ -1,0 +1,80 @@
+"""What is told of a training run: the model card and the curve. Written by the program, from what it logged."""
+
+from __future__ import annotations
+
+import datetime
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from monitor.encoder import networks, weights
+from monitor.train.data import open_split
+
+
+def write(out: Path, path: Path, recipe_text: str, log: Sequence[dict[str, Any]], cache: Path) -> None:
+    """Write `NAME.md` and `NAME.png` beside the weights.
+
+    Args:
+        out: Folder of the run.
+        path: The weights.
+        recipe_text: The recipe as it was read.
+        log: Entries of `loop.Progress.log`.
+        cache: Folder of the audio it was trained on.
+    """
+    _plot(out / f"{path.stem}.png", log)
+    recipe, tensors = weights.load(path)
+    parameters = sum(parameter.numel() for parameter in networks.build(recipe).parameters())
+    music = open_split(cache, "train", "music")
+    last = log[-1]
+    scores = [entry for entry in log if "validation" in entry][-1]["validation"]
+    rows = "\n".join(f"| {name} | {100 * one:.1f} % | {100 * whole:.1f} % |" for name, (one, whole) in scores.items())
+    path.with_suffix(".md").write_text(
+        f"""# Encoder `{recipe.name}`
+
+Written by `monitor train` on {datetime.datetime.now(datetime.UTC).date().isoformat()}.
+
+- Network `{recipe.network}`, {parameters:,} parameters ({len(tensors)} tensors); one second in, {recipe.dim} numbers out, one
+every {recipe.hop_s} s.
+- Recipe hash `{recipe.hash}`, weights SHA-256 `{recipe.weights_sha256}`.
+- Trained {last["minutes"]:.0f} minutes, {last["step"]} steps, {last["windows"]:,} windows, on {len(music)} recordings
+  ({music.length.sum() / recipe.sample_rate_hz / 3600:.1f} h) of the train split of `monitor/train/packages.tsv`: free music from
+  package registries, nearly all of it instrumental game music, with hardly any singing. Speech and noise from the same list.
+- Right recording first on the validation split ({len(open_split(cache, "validation", "music"))} recordings, exact search, no
+threshold), after one second and after five:
+
+| condition | 1 s | 5 s |
+|---|---|---|
+{rows}
+
+The curve of the run is `{path.stem}.png` in the run's folder.
+
+## Training recipe
+
+```toml
+{recipe_text.strip()}
+```
+""",
+        encoding="utf-8",
+    )
+
+
+def _plot(path: Path, log: Sequence[dict[str, Any]]) -> None:
+    """Draw loss and retrieval against time."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    from matplotlib import pyplot
+
+    figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
+    losses = [entry for entry in log if "loss" in entry]
+    left.plot([entry["minutes"] for entry in losses], [entry["loss"] for entry in losses], linewidth=0.8)
+    left.set(xlabel="minutes", ylabel="triplet loss", title="training")
+    validated = [entry for entry in log if "validation" in entry]
+    for name in validated[-1]["validation"] if validated else ():
+        right.plot(
+            [entry["minutes"] for entry in validated], [100 * entry["validation"][name][0] for entry in validated], "o-", label=name
+        )
+    right.set(xlabel="minutes", ylabel="% right after one second", title="validation", ylim=(0, 100))
+    right.legend(fontsize="small")
+    figure.savefig(path, dpi=120)
+    pyplot.close(figure)
