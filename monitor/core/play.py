@@ -10,6 +10,7 @@ evidence turned: the running sum from one hop to the next, its highest point so 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -44,11 +45,28 @@ class Line:
         return self.hop + (position - self.position) / self.speed
 
 
+def along(references: References, reference_id: int, line: Line, hops: NDArray[np.int64]) -> NDArray[np.float32]:
+    """Return the stored fingerprints [n, dim] of a recording on a line, at rising hops [n]."""
+    positions = np.rint(line.position + line.speed * (hops - line.hop)).astype(np.int64)
+    first = int(positions[0])
+    table = stored(references, reference_id, first, int(positions[-1]) - first + 1)
+    vectors: NDArray[np.float32] = np.take(table, positions - first, axis=0)
+    return vectors
+
+
 class LivePlay:
     """A recording that is being followed."""
 
     def __init__(
-        self, number: int, found: Alignment, ring: Ring, references: References, evidence: Evidence, *, bridge: int
+        self,
+        number: int,
+        found: Alignment,
+        ring: Ring,
+        references: References,
+        evidence: Evidence,
+        *,
+        bridge: int,
+        others: Sequence[LivePlay] = (),
     ) -> None:
         """Take up an alignment and look back in the ring for its start.
 
@@ -59,6 +77,7 @@ class LivePlay:
             references: What is stored.
             evidence: What a similarity says.
             bridge: Hops that may say nothing for the recording without ending it.
+            others: Plays whose sound must not be taken for this one's when looking back.
         """
         self.number = number
         self.reference_id = found.reference_id
@@ -67,21 +86,28 @@ class LivePlay:
         self._points: list[tuple[int, float, float]] = []
         self.detected_hop = found.hop
         self.told_hop = found.hop
-        self._look_back(ring)
+        self._look_back(ring, found.hop - found.hops + 1, others)
 
     def __repr__(self) -> str:
         return (
             f"LivePlay({self.number}, reference {self.reference_id}, hops {self.first_hop}-{self.last_hop}, {self.total:.0f} nats)"
         )
 
-    def _look_back(self, ring: Ring) -> None:
-        """Find the start: follow the line back through the ring until evidence has been lacking for too long."""
+    def _look_back(self, ring: Ring, sure: int, others: Sequence[LivePlay]) -> None:
+        """Find the start: follow the line back through the ring until evidence has been lacking for too long.
+
+        Before the hop `sure`, what another play accounts for says nothing for this one.
+        """
         newest = ring.newest
         length = int(min(ring.capacity, newest + 1, max(self.line.at(newest), 0.0) / self.line.speed + 2))
         heard, present = ring.last(max(length, 1))
         hops = np.arange(newest - len(heard) + 1, newest + 1)
-        similarity = self._similarity(heard, hops)
-        nats = np.where(present, self._evidence.of(similarity), 0.0)
+        mine = self.stored_along(hops)
+        similarity = np.einsum("nd,nd->n", heard, mine)
+        beyond = similarity.copy()
+        for other in others:
+            beyond = np.minimum(beyond, np.where(hops < sure, other.unexplained(heard, hops, mine), similarity))
+        nats = np.where(present, self._evidence.of(beyond), 0.0)
         back = nats[::-1].cumsum()
         peak = np.maximum.accumulate(back)
         since = np.arange(len(back)) - np.maximum.accumulate(np.where(back >= peak, np.arange(len(back)), 0))
@@ -102,17 +128,26 @@ class LivePlay:
                 self._note_position(int(hop), vector)
         self._refit()
 
-    def _similarity(self, heard: NDArray[np.float32], hops: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the similarity [n] of heard fingerprints and those on the line."""
-        positions = np.rint(self.line.at(hops.astype(float))).astype(np.int64)  # type: ignore[arg-type]
-        first = int(positions[0])
-        table = stored(self._references, self.reference_id, first, int(positions[-1]) - first + 1)
-        similarity: NDArray[np.float32] = np.einsum("nd,nd->n", heard, table[positions - first])
-        return similarity
+    def stored_along(self, hops: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return the stored fingerprints [n, dim] on the line, at rising hops [n]."""
+        return along(self._references, self.reference_id, self.line, hops)
+
+    def unexplained(self, heard: NDArray[np.float32], hops: NDArray[np.int64], theirs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return by how much what was heard is more like other fingerprints than this play alone would make it, all [n, dim].
+
+        Hops outside the play are not explained by it.
+        """
+        mine = self.stored_along(hops)
+        similarity = np.einsum("nd,nd->n", heard, theirs)
+        own = np.einsum("nd,nd->n", heard, mine).clip(0.0)
+        shared = np.einsum("nd,nd->n", mine, theirs).clip(0.0)
+        inside = (hops >= self.first_hop) & (hops <= self.last_hop)
+        rest: NDArray[np.float32] = np.where(inside, similarity - own * shared, similarity)
+        return rest
 
     def hear(self, hop: int, vector: NDArray[np.float32]) -> float:
         """Take the next fingerprint; return what it said, in nats."""
-        alike = float(self._similarity(vector[None], np.array([hop]))[0])
+        alike = float(self.stored_along(np.array([hop]))[0] @ vector)
         nats = float(self._evidence.of(np.float32(alike)))  # type: ignore[arg-type]
         self.total += nats
         if nats > 0:

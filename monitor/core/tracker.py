@@ -13,15 +13,14 @@ stay silent while the right one is known, and a second recording on top of the f
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import SPAN, Alignment, References, score, stored
+from monitor.core.alignment import SPAN, Alignment, References, score
 from monitor.core.evidence import Evidence
 from monitor.core.hits import Hits
-from monitor.core.play import LivePlay
+from monitor.core.play import Line, LivePlay, along
 from monitor.core.ring import Ring
 from monitor.messages import EventKind, Play, PlayEvent
 
@@ -31,6 +30,8 @@ END_AFTER_S = 0.7
 """The same for its end in the last window."""
 SNAP_S = 1.2
 """A play that begins or ends so near to the recording's own beginning or end does so exactly there."""
+SAME_SOUND = 0.8
+"""Mean similarity of two stored stretches from which on they count as the same sound under two names."""
 BETTER_NATS = 8.0
 """By how much another explanation of the same sound must be better to replace the one that was told."""
 
@@ -137,14 +138,16 @@ class Tracker:
         fingerprints: int,
     ) -> list[PlayEvent]:
         """Decide what an alignment with enough evidence is: a new play, a jump, another name, or nothing."""
-        for play in [*self._live, *(past for past in self._past if past.last_hop > found.hop - SPAN)]:
-            own, left = self._accounted(found, play, heard, present, references)
-            if left >= needed:
+        recent = [*self._live, *(past for past in self._past if past.last_hop > found.hop - SPAN)]
+        for play in recent:
+            own, beyond, alike = self._compare(found, play, heard, present, references)
+            if beyond >= needed:
                 continue
-            live = play in self._live
-            if not live or found.evidence < own + BETTER_NATS:
+            if found.evidence < own + BETTER_NATS:
                 return []
-            if play.reference_id != found.reference_id or not self._restarted(play, found):
+            if play.reference_id != found.reference_id and alike < SAME_SOUND:
+                continue
+            if play in self._live and (play.reference_id != found.reference_id or not self._restarted(play, found)):
                 play.jump(found, self._ring)
                 return [self._event(EventKind.UPDATED, play, references, fingerprints)]
         events = []
@@ -158,7 +161,7 @@ class Tracker:
             self._past = [*self._past[-7:], play]
             events.append(self._event(EventKind.ENDED, play, references, fingerprints))
         self._count += 1
-        begun = LivePlay(self._count, found, self._ring, references, self._evidence, bridge=self._limits.bridge_hops)
+        begun = LivePlay(self._count, found, self._ring, references, self._evidence, bridge=self._limits.bridge_hops, others=recent)
         for past in self._past:
             if past.reference_id == begun.reference_id:
                 begun.first_hop = max(begun.first_hop, past.last_hop + 1)
@@ -170,28 +173,29 @@ class Tracker:
         begin = found.hop - found.hops + 1
         return found.at(begin) * self._limits.hop_s < 2.0 and play.line.at(play.last_hop) * self._limits.hop_s > 10.0
 
-    def _accounted(
-        self, found: Alignment, play: LivePlay, heard: NDArray[np.float32], present: NDArray[np.bool_], references: References
-    ) -> tuple[float, float]:
-        """Return the play's own evidence over the hops of an alignment, and what the alignment has beyond it."""
-        count = min(found.hops, SPAN)
-        hops = np.arange(found.hop - count + 1, found.hop + 1)
-        there = present[SPAN - count :] & (hops >= play.first_hop) & (hops <= max(play.last_hop, play.first_hop))
+    def _compare(
+        self,
+        found: Alignment,
+        play: LivePlay,
+        heard: NDArray[np.float32],
+        present: NDArray[np.bool_],
+        references: References,
+    ) -> tuple[float, float, float]:
+        """Compare an alignment with a play, over the alignment's hops.
 
-        def along(who: int, positions: NDArray[Any]) -> NDArray[np.float32]:
-            whole = np.rint(positions).astype(np.int64)
-            table = stored(references, who, int(whole[0]), int(whole[-1] - whole[0]) + 1)
-            vectors: NDArray[np.float32] = np.take(table, whole - whole[0], axis=0)
-            return vectors
-
-        mine = along(play.reference_id, play.line.position + play.line.speed * (hops - play.line.hop))
-        theirs = along(found.reference_id, found.position + found.speed * (hops - found.hop))
-        sound = heard[SPAN - count :]
-        p, c, n = ((one * other).sum(1) for one, other in ((sound, mine), (mine, theirs), (sound, theirs)))
-        own = float(self._evidence.of(p)[there].sum())
-        beyond = np.where(there, n - np.maximum(p, 0) * np.maximum(c, 0), n)
-        nats = np.where(present[SPAN - count :], self._evidence.of(beyond), 0.0)
-        return own, float(nats[::-1].cumsum().max())
+        Returns:
+            The play's own evidence, the evidence the alignment has beyond what the play explains, and the mean similarity of the
+            two recordings where both are.
+        """
+        hops = np.arange(found.hop - found.hops + 1, found.hop + 1)
+        sound, there = heard[SPAN - found.hops :], present[SPAN - found.hops :]
+        theirs = along(references, found.reference_id, Line(found.hop, found.position, found.speed), hops)
+        mine = play.stored_along(hops)
+        both = there & (hops >= play.first_hop) & (hops <= play.last_hop)
+        own = float(self._evidence.of(np.einsum("nd,nd->n", sound, mine))[both].sum())
+        beyond = np.where(there, self._evidence.of(play.unexplained(sound, hops, theirs)), 0.0)
+        alike = float(np.einsum("nd,nd->n", mine, theirs)[both].mean()) if both.any() else 0.0
+        return own, float(beyond[::-1].cumsum().max()), alike
 
     def _event(self, kind: EventKind, play: LivePlay, references: References, fingerprints: int) -> PlayEvent:
         """Put a play into seconds."""
