@@ -82,6 +82,7 @@ class LivePlay:
         self.number = number
         self.reference_id = found.reference_id
         self.line = Line(found.hop, found.position, found.speed)
+        self._begin: Line | None = None
         self._references, self._evidence, self._bridge = references, evidence, bridge
         self._points: list[tuple[int, float, float]] = []
         self.detected_hop = found.hop
@@ -205,11 +206,18 @@ class LivePlay:
         other = LivePlay(self.number, found, ring, self._references, self._evidence, bridge=self._bridge)
         if other.first_hop <= self.first_hop + 1 and other.best_total > self.best_total:
             self.first_hop, self.total, self.best_total = other.first_hop, other.total, other.best_total
+            self._begin = None
         else:
+            self._begin = self.begin if other.reference_id == self.reference_id else None
             gained = max(found.evidence, 0.0)
             self.total = self.best_total = max(self.best_total, self.total + gained)
         self.reference_id, self.line, self._points = other.reference_id, other.line, other._points
         self.last_hop = max(self.last_hop, other.last_hop)
+
+    @property
+    def begin(self) -> Line:
+        """The line the play began on: that before its first jump."""
+        return self._begin or self.line
 
     @property
     def similarity(self) -> float:

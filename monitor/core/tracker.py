@@ -96,12 +96,8 @@ class Tracker:
         if proposals:
             alignments = score(heard, present, hop, proposals, references, self._evidence)
             for candidate in sorted(alignments, key=lambda one: -one.evidence):
-                if (
-                    candidate.evidence < needed
-                    or candidate.hops * self._limits.hop_s < self._limits.min_play_s - self._limits.hop_s
-                ):
-                    continue
-                events += self._consider(candidate, heard, present, references, needed, fingerprints)
+                if candidate.evidence >= needed:
+                    events += self._consider(candidate, heard, present, references, needed, fingerprints)
         return events
 
     def close(self, references: References, fingerprints: int) -> list[PlayEvent]:
@@ -150,21 +146,26 @@ class Tracker:
             if play in self._live and (play.reference_id != found.reference_id or not self._restarted(play, found)):
                 play.jump(found, self._ring)
                 return [self._event(EventKind.UPDATED, play, references, fingerprints)]
-        events = []
-        for play in [one for one in self._live if one.reference_id == found.reference_id]:
+        same = [one for one in self._live if one.reference_id == found.reference_id]
+        for play in same:
             if found.hop - play.last_hop < self._limits.bridge_hops // 4 and play.last_hop >= found.hop - found.hops:
                 return []
             if not self._restarted(play, found):
                 play.jump(found, self._ring)
                 return [self._event(EventKind.UPDATED, play, references, fingerprints)]
+        number, bridge = self._count + 1, self._limits.bridge_hops
+        begun = LivePlay(number, found, self._ring, references, self._evidence, bridge=bridge, others=recent)
+        for past in [*self._past, *same]:
+            if past.reference_id == begun.reference_id:
+                begun.first_hop = max(begun.first_hop, past.last_hop + 1)
+        if (begun.last_hop - begun.first_hop) * self._limits.hop_s + END_AFTER_S - START_AFTER_S < self._limits.min_play_s:
+            return []
+        events = []
+        for play in same:
             self._live.remove(play)
             self._past = [*self._past[-7:], play]
             events.append(self._event(EventKind.ENDED, play, references, fingerprints))
-        self._count += 1
-        begun = LivePlay(self._count, found, self._ring, references, self._evidence, bridge=self._limits.bridge_hops, others=recent)
-        for past in self._past:
-            if past.reference_id == begun.reference_id:
-                begun.first_hop = max(begun.first_hop, past.last_hop + 1)
+        self._count = number
         self._live.append(begun)
         return [*events, self._event(EventKind.STARTED, begun, references, fingerprints)]
 
@@ -201,11 +202,11 @@ class Tracker:
         """Put a play into seconds."""
         hop_s, window_s = self._limits.hop_s, self._limits.window_s
         start_s, end_s = play.first_hop * hop_s + START_AFTER_S, play.last_hop * hop_s + END_AFTER_S
-        line = play.line
-        reference_start_s, reference_end_s = line.at(start_s / hop_s) * hop_s, line.at(end_s / hop_s) * hop_s
+        begin, line = play.begin, play.line
+        reference_start_s, reference_end_s = begin.at(start_s / hop_s) * hop_s, line.at(end_s / hop_s) * hop_s
         duration_s = (references.hops(play.reference_id) - 1) * hop_s + 0.75 * window_s
-        if reference_start_s < SNAP_S:
-            start_s, reference_start_s = max(start_s - reference_start_s / line.speed, 0.0), 0.0
+        if abs(reference_start_s) < SNAP_S:
+            start_s, reference_start_s = max(start_s - reference_start_s / begin.speed, 0.0), 0.0
         if abs(duration_s - reference_end_s) < SNAP_S and kind is EventKind.ENDED:
             end_s, reference_end_s = end_s + (duration_s - reference_end_s) / line.speed, duration_s
         return PlayEvent(
@@ -216,8 +217,8 @@ class Tracker:
                 reference_id=play.reference_id,
                 start_s=start_s,
                 end_s=max(end_s, start_s),
-                reference_start_s=reference_start_s,
-                reference_end_s=max(reference_end_s, reference_start_s),
+                reference_start_s=max(reference_start_s, 0.0),
+                reference_end_s=max(reference_end_s, reference_start_s, 0.0),
                 speed=line.speed,
                 score=play.similarity,
                 evidence=play.best_total,

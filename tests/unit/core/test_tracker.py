@@ -1,0 +1,314 @@
+"""Stories of a station: what was on air is what is told, once, with its beginning, its end and its speed."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from monitor.core.tracker import Tracker
+from monitor.messages import EventKind
+from tests.unit.core.stories import EVIDENCE, LIMITS, Air, Shelf, fingerprints, follow, listen, plays_of, recording
+
+SONG, OTHER, THIRD = recording(1, 60), recording(2, 60), recording(3, 60)
+SHELF = Shelf.of({1: SONG, 2: OTHER, 3: THIRD})
+
+
+def test_a_recording_is_told_with_its_beginning_and_end() -> None:
+    air = Air(100)
+    end_s = air.play(SONG, 15.2)
+    (play,) = listen(air, SHELF)
+    assert (play.stream, play.reference_id) == ("radio", 1)
+    assert play.start_s == pytest.approx(15.2, abs=0.5)
+    assert play.end_s == pytest.approx(end_s, abs=0.5)
+    assert play.reference_start_s == pytest.approx(0.0, abs=0.5)
+    assert play.reference_end_s == pytest.approx(60.0, abs=0.5)
+    assert play.speed == pytest.approx(1.0, abs=0.002)
+    assert play.score == pytest.approx(0.8 * 0.8, abs=0.05)  # noise; 0.2 s beside the hop grid of the catalogue
+    assert play.confidence > 0.999
+    assert 17.2 < play.detected_s < 22.0
+
+
+@pytest.mark.parametrize("at_s", [10.0, 10.15, 10.25, 10.4])
+def test_a_piece_from_the_middle_is_placed_within_half_a_hop_or_so(at_s: float) -> None:
+    air = Air(60)
+    end_s = air.play(SONG, at_s, from_s=20.0, to_s=45.0)
+    (play,) = listen(air, SHELF)
+    assert play.start_s == pytest.approx(at_s, abs=0.6)
+    assert play.end_s == pytest.approx(end_s, abs=0.6)
+    assert play.reference_start_s - play.start_s == pytest.approx(20.0 - at_s, abs=0.3)
+    assert play.reference_end_s - play.end_s == pytest.approx(45.0 - end_s, abs=0.3)
+
+
+@pytest.mark.parametrize("speed", [0.95, 0.98, 1.02, 1.05])
+def test_speed_is_recognised(speed: float) -> None:
+    air = Air(100)
+    end_s = air.play(SONG, 12.0, speed=speed)
+    (play,) = listen(air, SHELF)
+    assert play.speed == pytest.approx(speed, abs=0.004)
+    assert play.start_s == pytest.approx(12.0, abs=0.6)
+    assert play.end_s == pytest.approx(end_s, abs=0.6)
+
+
+def test_a_bend_in_speed_is_one_play() -> None:
+    """A recording pulled from normal speed to 3 % fast on air goes on."""
+    air = Air(90)
+    bend_s = air.play(SONG, 10.0, to_s=30.0)
+    end_s = air.play(SONG, bend_s, from_s=30.0, speed=1.03)
+    (play,) = listen(air, SHELF)
+    assert play.start_s == pytest.approx(10.0, abs=1.0)
+    assert play.end_s == pytest.approx(end_s, abs=0.7)
+
+
+def test_what_is_not_in_the_catalogue_stays_unknown() -> None:
+    assert listen(Air(300, seed=4), SHELF) == []
+
+
+def test_an_empty_catalogue_says_nothing() -> None:
+    air = Air(20)
+    air.play(SONG, 2.0)
+    assert listen(air, Shelf({})) == []
+
+
+def test_a_play_survives_eight_seconds_of_talk() -> None:
+    air = Air(90)
+    end_s = air.play(SONG, 10.0)
+    air.talk(30.0, 38.0)
+    (play,) = listen(air, SHELF)
+    assert play.start_s == pytest.approx(10.0, abs=0.6)
+    assert play.end_s == pytest.approx(end_s, abs=0.6)
+
+
+def test_a_play_ends_once_it_has_been_away_for_longer_than_the_bridge() -> None:
+    air = Air(60)
+    end_s = air.play(SONG, 10.0, to_s=25.0)
+    said = follow(Tracker("radio", LIMITS, EVIDENCE), air.heard(), SHELF)
+    assert [event.kind for _, event in said] == [EventKind.STARTED, EventKind.ENDED]
+    ended_hop, ended = said[1]
+    assert ended.play.end_s == pytest.approx(end_s, abs=0.6)
+    assert ended_hop == pytest.approx(end_s / 0.5 + LIMITS.bridge_hops, abs=3)
+
+
+def test_a_piece_shorter_than_the_least_is_not_told() -> None:
+    """Once seven seconds were told although ten were asked for: the silence after them counted."""
+    air = Air(60)
+    air.play(SONG, 10.0, from_s=20.0, to_s=27.0)
+    assert listen(air, SHELF, limits=replace(LIMITS, min_play_s=10.0)) == []
+    assert len(listen(air, SHELF)) == 1
+
+
+def test_the_least_may_be_longer_than_what_is_scored_together() -> None:
+    """Once a least of more than the scored span of twelve seconds told nothing at all."""
+    air = Air(90)
+    air.play(SONG, 10.0)
+    (play,) = listen(air, SHELF, limits=replace(LIMITS, min_play_s=30.0))
+    assert play.start_s == pytest.approx(10.0, abs=0.6)
+    assert 40.0 <= play.detected_s < 43.0
+
+
+def test_a_recording_that_repeats_itself_is_one_play() -> None:
+    """Six times the same eight seconds: every place fits six times."""
+    loop = np.tile(recording(9, 8), (6, 1))
+    shelf = Shelf.of({1: SONG, 9: loop})
+    air = Air(80)
+    end_s = air.play(loop, 12.3)
+    (play,) = listen(air, shelf)
+    assert play.reference_id == 9  # once told one round late: the beginning was taken from the line of a later round
+    assert play.start_s == pytest.approx(12.3, abs=0.6)
+    assert play.end_s == pytest.approx(end_s, abs=0.6)
+
+
+def test_a_refrain_does_not_break_a_play() -> None:
+    verse, refrain, bridge = recording(20, 15), recording(21, 12), recording(22, 15)
+    song = np.concatenate([verse, refrain, bridge, refrain])
+    air = Air(80)
+    end_s = air.play(song, 10.0)
+    (play,) = listen(air, Shelf.of({1: SONG, 20: song}))
+    assert (play.start_s, play.end_s) == (pytest.approx(10.0, abs=0.6), pytest.approx(end_s, abs=0.6))
+
+
+def test_the_same_recording_twice_in_a_row_is_two_plays() -> None:
+    air = Air(150)
+    second_s = air.play(SONG, 10.0)
+    end_s = air.play(SONG, second_s)
+    first, second = listen(air, SHELF)
+    assert (first.reference_id, second.reference_id) == (1, 1)
+    assert first.start_s == pytest.approx(10.0, abs=0.6)
+    assert first.end_s == pytest.approx(second_s, abs=0.6)
+    assert second.start_s == pytest.approx(second_s, abs=0.6)
+    assert second.reference_start_s == pytest.approx(0.0, abs=0.3)
+    assert second.end_s == pytest.approx(end_s, abs=0.6)
+
+
+def test_cross_faded_recordings_are_two_plays_with_their_own_beginnings() -> None:
+    air = Air(140)
+    air.play(SONG, 10.0)
+    air.play(OTHER, 66.0, fade_s=4.0)
+    first, second = listen(air, SHELF)
+    assert (first.reference_id, second.reference_id) == (1, 2)
+    assert first.start_s == pytest.approx(10.0, abs=0.6)
+    assert 66.5 < first.end_s < 71.0
+    assert 66.0 <= second.start_s < 68.0  # in the quieter half of the fade
+    assert 124.0 < second.end_s <= 126.0
+
+
+def test_three_in_a_row_are_three_plays() -> None:
+    air = Air(100)
+    at_s = [air.play(part, start_s, from_s=10.0, to_s=30.0) for part, start_s in ((SONG, 10.0), (OTHER, 30.0), (THIRD, 50.0))]
+    plays = listen(air, SHELF)
+    assert [play.reference_id for play in plays] == [1, 2, 3]
+    np.testing.assert_allclose([play.start_s for play in plays], [10.0, *at_s[:2]], atol=0.7)
+    np.testing.assert_allclose([play.end_s for play in plays], at_s, atol=0.7)
+
+
+def test_a_near_duplicate_in_the_catalogue_gives_no_second_play() -> None:
+    """A re-issue: the same sound, mastered again."""
+    again = fingerprints(SONG, noise=0.3, seed=5)
+    shelf = Shelf({1: fingerprints(SONG), 2: fingerprints(OTHER), 7: again})
+    air = Air(90)
+    end_s = air.play(SONG, 10.0)
+    (play,) = listen(air, shelf)
+    assert play.reference_id in {1, 7}
+    assert play.start_s == pytest.approx(10.0, abs=0.6)
+    assert play.end_s == pytest.approx(end_s, abs=0.6)
+
+
+def test_an_exact_duplicate_in_the_catalogue_gives_no_second_play() -> None:
+    air = Air(90)
+    air.play(SONG, 10.0)
+    assert len(listen(air, Shelf.of({1: SONG, 2: OTHER, 7: SONG}))) == 1
+
+
+def test_a_recording_that_quotes_another_stays_silent_while_the_other_is_on_air() -> None:
+    medley = np.concatenate([recording(30, 20), SONG[400:800], recording(31, 20)])
+    air = Air(90)
+    end_s = air.play(SONG, 10.0)
+    plays = listen(air, Shelf.of({1: SONG, 2: OTHER, 8: medley}))
+    assert [play.reference_id for play in plays] == [1]
+    assert plays[0].end_s == pytest.approx(end_s, abs=0.6)
+
+
+def test_a_second_recording_on_top_is_heard_too() -> None:
+    air = Air(90)
+    air.play(SONG, 10.0)
+    air.sound[600:1000] += OTHER[200:600]
+    plays = listen(air, SHELF, noise=0.3)
+    assert sorted(play.reference_id for play in plays) == [1, 2]
+    top = next(play for play in plays if play.reference_id == 2)
+    assert (top.start_s, top.end_s) == (pytest.approx(30.0, abs=1.0), pytest.approx(50.0, abs=1.0))
+
+
+def test_a_reference_that_is_removed_ends_its_play() -> None:
+    air = Air(90)
+    air.play(SONG, 10.0)
+    vectors = air.heard()
+    tracker = Tracker("radio", LIMITS, EVIDENCE)
+    (started,) = follow(tracker, vectors, SHELF, hops=range(60))
+    ((hop, ended), *rest) = follow(tracker, vectors, SHELF.without(1), hops=range(60, len(vectors)))
+    assert rest == []
+    assert hop == 60
+    assert (ended.kind, ended.number) == (EventKind.ENDED, started[1].number)
+    assert ended.play.reference_id == 1
+    assert ended.play.end_s == pytest.approx(30.0, abs=1.0)
+    assert ended.play.start_s == pytest.approx(started[1].play.start_s, abs=0.1)
+
+
+def test_a_catalogue_that_becomes_empty_ends_a_play() -> None:
+    air = Air(40)
+    air.play(SONG, 5.0)
+    vectors = air.heard()
+    tracker = Tracker("radio", LIMITS, EVIDENCE)
+    only = Shelf.of({1: SONG})
+    follow(tracker, vectors, only, hops=range(40))
+    said = follow(tracker, vectors, only.without(1), hops=range(40, 60))
+    assert [event.kind for _, event in said] == [EventKind.ENDED]
+
+
+def test_plays_on_air_go_on_in_another_generation() -> None:
+    air = Air(90)
+    end_s = air.play(SONG, 10.0)
+    vectors = air.heard()
+    tracker = Tracker("radio", LIMITS, EVIDENCE)
+    said = follow(tracker, vectors, SHELF, hops=range(60)) + follow(
+        tracker, vectors, SHELF.without(3), hops=range(60, len(vectors))
+    )
+    (play,) = plays_of(event for _, event in said)
+    assert play.end_s == pytest.approx(end_s, abs=0.6)
+
+
+@pytest.mark.parametrize("missing", [range(50, 64), range(21, 26), [h for h in range(200) if h % 5 == 0]])
+def test_hops_that_were_never_heard_are_bridged(missing: list[int]) -> None:
+    air = Air(90)
+    end_s = air.play(SONG, 10.0)
+    vectors = air.heard()
+    tracker = Tracker("radio", LIMITS, EVIDENCE)
+    heard = [hop for hop in range(len(vectors)) if hop not in missing]
+    (play,) = plays_of(event for _, event in follow(tracker, vectors, SHELF, hops=heard))
+    assert play.start_s == pytest.approx(10.0, abs=1.1)
+    assert play.end_s == pytest.approx(end_s, abs=1.1)
+
+
+def test_a_gap_longer_than_the_bridge_ends_the_play_before_it() -> None:
+    air = Air(120)
+    air.play(SONG, 10.0, to_s=20.0)
+    air.play(OTHER, 80.0, to_s=30.0)
+    vectors = air.heard()
+    tracker = Tracker("radio", LIMITS, EVIDENCE)
+    said = follow(tracker, vectors, SHELF, hops=[*range(70), *range(150, len(vectors))])
+    first, second = plays_of([*(event for _, event in said), *tracker.close(SHELF, SHELF.rows)])
+    assert first.end_s == pytest.approx(30.0, abs=0.7)
+    assert second.start_s == pytest.approx(80.0, abs=0.7)
+
+
+def test_a_ring_shorter_than_the_play_keeps_its_beginning() -> None:
+    air = Air(90)
+    end_s = air.play(SONG, 10.0)
+    (play,) = listen(air, SHELF, limits=replace(LIMITS, ring_hops=30))
+    assert play.start_s == pytest.approx(10.0, abs=0.6)
+    assert play.end_s == pytest.approx(end_s, abs=0.6)
+
+
+def test_the_beginning_is_looked_for_as_far_as_the_bridge_reaches() -> None:
+    """Four audible seconds, six of talk, then clear: the play began before the talk."""
+    air = Air(90)
+    air.play(SONG, 10.0)
+    air.talk(12.5, 18.5)
+    (play,) = listen(air, SHELF)
+    assert play.start_s == pytest.approx(10.0, abs=0.6)
+
+
+def test_an_edit_within_a_recording_is_one_play() -> None:
+    """A station cuts twenty seconds out of the middle."""
+    air = Air(80)
+    cut_s = air.play(SONG, 10.0, to_s=20.0)
+    end_s = air.play(SONG, cut_s, from_s=40.0)
+    (play,) = listen(air, SHELF)
+    assert play.start_s == pytest.approx(10.0, abs=0.6)
+    assert play.end_s == pytest.approx(end_s, abs=0.6)
+    assert play.reference_start_s == pytest.approx(0.0, abs=0.6)  # once 20 s: from the line after the cut
+    assert play.reference_end_s == pytest.approx(60.0, abs=0.6)
+
+
+def test_a_running_play_is_told_again_as_often_as_asked() -> None:
+    air = Air(90)
+    air.play(SONG, 10.0)
+    said = follow(Tracker("radio", replace(LIMITS, update_every_hops=40), EVIDENCE), air.heard(), SHELF)
+    assert [event.kind for _, event in said] == [EventKind.STARTED, EventKind.UPDATED, EventKind.UPDATED, EventKind.ENDED]
+    hops = [hop for hop, _ in said]
+    assert (hops[1] - hops[0], hops[2] - hops[1]) == (40, 40)
+    ends = [event.play.end_s for _, event in said]
+    assert ends == sorted(ends)
+    assert len({event.number for _, event in said}) == 1
+    assert all(event.play.detected_s == said[0][1].play.detected_s for _, event in said)
+
+
+def test_closing_ends_what_is_on_air_and_nothing_twice() -> None:
+    air = Air(30)
+    air.play(SONG, 10.0)
+    tracker = Tracker("radio", LIMITS, EVIDENCE)
+    follow(tracker, air.heard(), SHELF)
+    (event,) = tracker.close(SHELF, SHELF.rows)
+    assert event.kind is EventKind.ENDED
+    assert event.play.end_s == pytest.approx(30.0, abs=0.8)
+    assert tracker.close(SHELF, SHELF.rows) == []
