@@ -10,6 +10,8 @@ from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from monitor.cli.common import add_catalog_arguments, settings_and_catalog
+
 if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
@@ -58,10 +60,7 @@ def register(subparsers: Action) -> None:
 
 def _action(actions: Action, name: str, run: Callable[[argparse.Namespace], int], text: str) -> argparse.ArgumentParser:
     parser: argparse.ArgumentParser = actions.add_parser(name, help=text, description=text)
-    parser.add_argument(
-        "--catalog", type=Path, metavar="DIR", help="the catalogue's folder (default: [catalog] path of the config)"
-    )
-    parser.add_argument("-c", "--config", type=Path, metavar="FILE", help="config.toml: where the catalogue is, which encoder")
+    add_catalog_arguments(parser)
     parser.set_defaults(run=run)
     return parser
 
@@ -80,7 +79,7 @@ def add(arguments: argparse.Namespace) -> int:
     from monitor.catalog.writer import Writer
     from monitor.cli.catalog_output import Watch
 
-    settings, folder = _settings(arguments)
+    settings, folder = settings_and_catalog(arguments)
     sheets = tags.Sheets(arguments.metadata)
     found = scan(arguments.paths)
     engine = _engine(settings)
@@ -123,7 +122,7 @@ def list_(arguments: argparse.Namespace) -> int:
     from monitor.catalog.store import Store
     from monitor.cli import catalog_output as output
 
-    entries = Store(_settings(arguments)[1]).entries()
+    entries = Store(settings_and_catalog(arguments)[1]).entries()
     if arguments.format == "table":
         output.print_list(entries)
     else:
@@ -136,7 +135,7 @@ def show(arguments: argparse.Namespace) -> int:
     from monitor.catalog.store import Store
     from monitor.cli import catalog_output as output
 
-    store = Store(_settings(arguments)[1])
+    store = Store(settings_and_catalog(arguments)[1])
     numbers, status = _meant(store, arguments.keys)
     records = [
         {**output.record(entry), "pcm_sha256": entry.pcm_sha256, "files": store.files(entry.reference.id)}
@@ -157,7 +156,7 @@ def remove(arguments: argparse.Namespace) -> int:
     """Forget recordings. 1: one of them was not there."""
     from monitor.catalog.writer import Writer
 
-    with Writer(_settings(arguments)[1]) as store:
+    with Writer(settings_and_catalog(arguments)[1]) as store:
         numbers, status = _meant(store, arguments.keys)
         for number in numbers:
             who = store.entry(number).reference
@@ -187,7 +186,7 @@ def verify(arguments: argparse.Namespace) -> int:
     from monitor.encoder import weights
     from monitor.errors import EncoderError
 
-    settings, folder = _settings(arguments)
+    settings, folder = settings_and_catalog(arguments)
     store, recipe, wrong = Store(folder), None, 0
     try:
         recipe, _tensors = weights.load(weights.find(settings.encoder.name))
@@ -210,7 +209,7 @@ def stats(arguments: argparse.Namespace) -> int:
     from monitor.cli import catalog_output as output
     from monitor.index import faiss_store, ivfpq
 
-    store = Store(_settings(arguments)[1])
+    store = Store(settings_and_catalog(arguments)[1])
     numbers = asdict(store.numbers())
     large = numbers["fingerprints"] > faiss_store.EXACT_ROWS
     numbers["duration_s"] = round(numbers["duration_s"], 1)
@@ -229,7 +228,7 @@ def rebuild(arguments: argparse.Namespace) -> int:
     from monitor.catalog.writer import Writer
     from monitor.cli.catalog_output import Watch
 
-    settings, folder = _settings(arguments)
+    settings, folder = settings_and_catalog(arguments)
     noted = 0
     with Writer(folder) as store:
         before = store.numbers()
@@ -276,17 +275,6 @@ class _Decoder:
         """Add what was wrong with a file to what became of it."""
         complaint = self._complaints.pop(file.path, "")
         return replace(file, notes=(*file.notes, complaint)) if complaint else file
-
-
-def _settings(arguments: argparse.Namespace) -> tuple[Settings, Path]:
-    from monitor.settings import Settings
-
-    settings = Settings()
-    if arguments.config is not None:
-        from monitor import config
-
-        settings = config.load(arguments.config)
-    return settings, arguments.catalog or settings.catalog.path
 
 
 def _engine(settings: Settings) -> Engine:

@@ -16,7 +16,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Run the demo; 0 only if all was found and nothing false was said."""
+    """Run the demo; 0 only if all was found, at the right times, and nothing false was said."""
     from monitor.demo.show import show
 
     return show(arguments.folder, keep=arguments.keep)

@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -54,7 +54,7 @@ def write_config(folder: Path, stations: Sequence[str], ports: Ports) -> Path:
     path = folder / "config.toml"
     path.write_text(
         f"""# Written by `monitor demo`: what the daemon of the demo ran with.
-# A configuration of your own looks like this; deploy/config.toml explains every key.
+# A configuration of your own looks like this; config.toml in the repository explains every key.
 
 {streams}
 [catalog]
@@ -110,7 +110,9 @@ class Daemon:
             DaemonFailed: It did not stop in time, or not cleanly.
         """
         if self._process.returncode is None:
-            self._process.send_signal(signal.SIGTERM)
+            # Not send_signal(): it polls first, and so takes the status asyncio waits for when the daemon has just died.
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGTERM)
         try:
             status = await asyncio.wait_for(self._process.wait(), STOP_LIMIT_S)
         except TimeoutError:

@@ -93,8 +93,9 @@ class Screen:
                 f"FALSE: on {told.station} at {at_s:.1f} s the monitor said {told.artist}: {told.title} ({told.confidence:.0%})"
             )
         listed = [line for line in verdict.lines if line.truth.listed]
-        found = sum(line.told is not None for line in listed)
-        self.say(f"{found} of {len(listed)} plays found, {len(verdict.missed)} missed, {len(verdict.false)} false.")
+        found = sum(line.found for line in listed)
+        wrong = f" {len(verdict.wrong_times)} found with wrong times," if verdict.wrong_times else ""
+        self.say(f"{found} of {len(listed)} plays found,{wrong} {len(verdict.missed)} missed, {len(verdict.false)} false.")
 
 
 def _table(verdict: Verdict, sent_utc_s: dict[str, float]) -> Table:
@@ -120,7 +121,9 @@ def _table(verdict: Verdict, sent_utc_s: dict[str, float]) -> Table:
 
 
 def _judged(line: Line) -> str:
-    if line.told is not None:
+    if line.wrong_times:
+        return "[red]found, wrong times[/]"
+    if line.found:
         return "[green]found[/]"
     return "[red]MISSED[/]" if line.truth.listed else "[green]in no catalogue, rightly not named[/]"
 

@@ -8,6 +8,8 @@ sound at once, then what is sent live.
 from __future__ import annotations
 
 import asyncio
+import os
+import signal
 import time
 from collections import deque
 from collections.abc import AsyncIterator
@@ -114,10 +116,13 @@ class Station:
             async with asyncio.TaskGroup() as group:
                 group.create_task(self._feed(encoder, started_s))
                 group.create_task(self._send(encoder, started_s))
-        finally:
-            with suppress(ProcessLookupError):
-                encoder.kill()
             await encoder.wait()
+        finally:
+            if encoder.returncode is None:
+                # Not encoder.kill(): it polls first, and so takes the status asyncio waits for ("Unknown child process pid").
+                with suppress(ProcessLookupError):
+                    os.killpg(encoder.pid, signal.SIGKILL)
+                await encoder.wait()
             self._over = True
             for queue in self._listeners:
                 _hang_up(queue)

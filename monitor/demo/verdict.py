@@ -6,12 +6,14 @@ Knows plays in UTC on both sides. Knows nothing of MQTT, stations or screens.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from monitor.demo.plan import Aired
 
 SLACK_S = 2.0
 """A detection may lie this far outside a play and still speak of it."""
+TOLERANCE_S = 3.0
+"""A detection that begins or ends further off than this names the right recording at the wrong time: not what a report can use."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +52,16 @@ class Line:
         return self.told.end_utc_s - self.truth.end_utc_s if self.told and self.told.ended else None
 
     @property
+    def wrong_times(self) -> bool:
+        """Whether it was named, but for another time than it was on air."""
+        return any(error_s is not None and abs(error_s) > TOLERANCE_S for error_s in (self.start_error_s, self.end_error_s))
+
+    @property
+    def found(self) -> bool:
+        """Whether it was named, and its times are right."""
+        return self.told is not None and not self.wrong_times
+
+    @property
     def delay_s(self) -> float | None:
         """From the first audible moment to the arrival of the first message."""
         return None if self.told is None else self.told.first_told_utc_s - self.truth.start_utc_s
@@ -70,15 +82,21 @@ class Verdict:
         return tuple(line.truth for line in self.lines if line.truth.listed and line.told is None)
 
     @property
+    def wrong_times(self) -> tuple[Aired, ...]:
+        """Listed plays that were named, but for another time."""
+        return tuple(line.truth for line in self.lines if line.wrong_times)
+
+    @property
     def passed(self) -> bool:
-        """Whether all was found and nothing false was said."""
-        return bool(self.lines) and not self.missed and not self.false
+        """Whether all was found, at the right times, and nothing false was said."""
+        return bool(self.lines) and not self.missed and not self.wrong_times and not self.false
 
 
 def judge(truth: Sequence[Aired], told: Iterable[Told], until_utc_s: float) -> Verdict:
     """Compare what was on air before `until_utc_s` with what was said.
 
-    A play that was still going on at `until_utc_s` is left out when nobody named it: it may have been too early to.
+    A play that was still going on at `until_utc_s` ends there as far as anybody could hear, and is left out when nobody named it:
+    it may have been too early to.
     """
     free = [play for play in truth if play.listed]
     found: dict[int, Told] = {}
@@ -91,7 +109,11 @@ def judge(truth: Sequence[Aired], told: Iterable[Told], until_utc_s: float) -> V
         best = max(candidates, key=lambda play: _overlap_s(item, play))
         free.remove(best)
         found[id(best)] = item
-    lines = [Line(truth=play, told=found.get(id(play))) for play in truth if play.end_utc_s <= until_utc_s or id(play) in found]
+    lines = [
+        Line(truth=replace(play, end_utc_s=min(play.end_utc_s, until_utc_s)), told=found.get(id(play)))
+        for play in truth
+        if play.end_utc_s <= until_utc_s or id(play) in found
+    ]
     return Verdict(lines=tuple(sorted(lines, key=lambda line: (line.truth.station, line.truth.start_utc_s))), false=tuple(false))
 
 

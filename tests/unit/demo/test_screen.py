@@ -98,6 +98,14 @@ def test_the_conclusion_names_errors_misses_and_falsehoods() -> None:
     assert text.splitlines()[-1] == "1 of 2 plays found, 1 missed, 1 false."
 
 
+def test_the_conclusion_shows_wrong_times() -> None:
+    shown, out = screen()
+    truth = [Aired(station="plain", clip="a.opus", listed=True, start_utc_s=1010, end_utc_s=1035)]
+    shown.conclude(judge(truth, [told()], 1100), SENT)
+    assert "found, wrong times" in next(line for line in out.getvalue().splitlines() if "│ a " in line)
+    assert out.getvalue().splitlines()[-1] == "0 of 1 plays found, 1 found with wrong times, 0 missed, 0 false."
+
+
 def test_the_picture_is_a_png_of_a_readable_size(tmp_path: Path) -> None:
     draw(tmp_path / "timeline.png", a_verdict(), SENT)
     content = (tmp_path / "timeline.png").read_bytes()

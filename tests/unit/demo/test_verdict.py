@@ -82,6 +82,27 @@ def test_two_plays_of_one_recording_want_two_detections() -> None:
     assert [line.start_error_s for line in verdict.lines] == [0, 0]
 
 
+@pytest.mark.parametrize(("start", "end"), [(96.9, 130), (103.1, 130), (100, 126.9), (100, 133.1)])
+def test_the_right_name_at_the_wrong_time_is_not_found(start: float, end: float) -> None:
+    verdict = judge([aired("a", 100, 130)], [told("a", start, end)], 200)
+    assert [play.clip for play in verdict.wrong_times] == ["a"]
+    assert not verdict.lines[0].found
+    assert not verdict.missed, "it was named"
+    assert not verdict.false, "it was on air"
+    assert not verdict.passed
+
+
+def test_errors_within_the_tolerance_are_found() -> None:
+    verdict = judge([aired("a", 100, 130)], [told("a", 97.5, 132.5)], 200)
+    assert verdict.lines[0].found
+    assert verdict.passed
+
+
+def test_a_play_cut_short_by_ctrl_c_ends_there() -> None:
+    # `monitor demo --keep`: the daemon is stopped in the middle of a play and tells its end, 20 s before the planned one.
+    assert judge([aired("a", 100, 130)], [told("a", 100, 110.5)], 110).passed
+
+
 def test_a_play_still_going_on_is_not_yet_missed() -> None:
     truth = [aired("a", 100, 130), aired("b", 130, 160)]
     assert judge(truth, [told("a", 100, 130)], 140).passed
