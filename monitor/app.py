@@ -26,7 +26,7 @@ from monitor.catalog.store import Store
 from monitor.core.recipe import Recipe
 from monitor.encoder.engine import Engine, load_encoder
 from monitor.encoder.weights import load_evidence
-from monitor.errors import MonitorError
+from monitor.errors import MonitorError, OutboxUnwritable
 from monitor.facts import CatalogLoaded, CatalogRefused, DetectionTold, Fact, StreamStateChanged
 from monitor.index import faiss_store
 from monitor.messages import PlayEvent
@@ -93,6 +93,7 @@ class Daemon:
             self._library = await self._open_library(None)
             outbox = DiskOutbox(settings.outbox.path, keep_days=settings.outbox.keep_days, tell=self._tell)
             stack.callback(outbox.close)
+            _end_left_over(outbox)
             self._publisher = MqttPublisher(settings.mqtt, outbox, stations=[one.name for one in settings.stream], tell=self._tell)
             self._keeper = Keeper(outbox, told=self._publisher.told, tell=self._tell)
             matcher = Matcher(self._library, evidence, engine.recipe, settings.matcher, self._tell)
@@ -105,6 +106,7 @@ class Daemon:
                 open_source=lambda one: open_source(one, engine.recipe, self._tell),
                 put=self._analysis.put,
                 closed=lambda name: asyncio.ensure_future(self._analysis.close_stream(name)),
+                tell=self._tell,
             )
             self._announcer = Announcer(engine.recipe, self._stations.utc_s)
             self._windows_per_s = 1 / engine.recipe.hop_s
@@ -127,7 +129,6 @@ class Daemon:
             await tasks.pop("watchdog")
         await self._apply_streams()
         self._notifier.ready()
-        self._notifier.status(f"{len(self._stations.names)} stations")
         _log.info("monitoring", version=__version__, stations=len(self._stations.names))
         stopped = asyncio.create_task(self._stop.wait())
         ends: list[asyncio.Future[Any]] = [*tasks.values(), stopped, self._stations.over]
@@ -151,8 +152,8 @@ class Daemon:
         """Close the taps and let the pipe empty."""
         await self._stations.stop()
         self._analysis.drain()
-        _, late = await asyncio.wait([tasks["encoder"], tasks["matcher"]], timeout=DRAIN_S)
-        if late:
+        way = [tasks["encoder"], tasks["matcher"]]
+        if not any(task.done() for task in way) and (await asyncio.wait(way, timeout=DRAIN_S))[1]:
             _log.error("what was heard last could not be analysed in time", limit_s=DRAIN_S)
         self._keeper.retry()
         await self._publisher.stop(GOODBYE_S)
@@ -230,6 +231,7 @@ class Daemon:
         self._publisher.set_stations(names)
         self._analysis.set_streams(len(names), self._windows_per_s)
         started, stopped = await self._stations.apply(streams)
+        self._notifier.status(f"{len(names)} stations")
         _log.info("stations", started=started, stopped=stopped)
 
     def _announce(self, events: list[PlayEvent], library: Library) -> None:
@@ -263,6 +265,15 @@ def open_source(settings: StreamSettings, recipe: Recipe, tell: Callable[[Fact],
     if settings.kind is SourceKind.SOUNDCARD:
         return SoundcardSource(settings, recipe, tell)
     return FfmpegSource(settings, recipe, tell)
+
+
+def _end_left_over(outbox: DiskOutbox) -> None:
+    """Tell the ends of the plays a run that crashed left on air."""
+    try:
+        if left := outbox.end_left_over():
+            _log.warning("the last run did not stop cleanly, its plays on air are ended where they were last heard", plays=left)
+    except OutboxUnwritable as error:
+        _log.error("plays that the last run left on air could not be ended, the next start tries again", reason=str(error))
 
 
 def run(path: Path) -> None:

@@ -15,7 +15,8 @@ import structlog
 from monitor.core.framing import Framer
 from monitor.core.recipe import Recipe
 from monitor.errors import Permanent
-from monitor.messages import Window
+from monitor.facts import StreamStateChanged, Tell
+from monitor.messages import StreamState, Window
 from monitor.pipeline.ports import Source
 from monitor.settings import StreamSettings
 
@@ -32,14 +33,19 @@ class Stations:
         open_source: Callable[[StreamSettings], Source],
         put: Callable[[Window], None],
         closed: Callable[[str], asyncio.Future[None] | asyncio.Task[None]],
+        tell: Tell,
     ) -> None:
         """Take the way sound goes: settings to source, windows to `put`; `closed` ends a stream downstream."""
-        self._recipe, self._open_source, self._put, self._closed = recipe, open_source, put, closed
+        self._recipe, self._open_source, self._put, self._closed, self._tell = recipe, open_source, put, closed, tell
         self._sources: dict[str, Source] = {}
         self._settings: dict[str, StreamSettings] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-        """Done when every source has ended by itself and nothing is left to listen to; fails when a capture task does."""
+        """Done when every source has ended by itself and nothing is left to listen to.
+
+        Fails when a capture task does, and when nothing is left because of what a person must change.
+        """
+        self._broken: dict[str, Permanent] = {}
 
     @property
     def names(self) -> list[str]:
@@ -58,8 +64,7 @@ class Stations:
         new = [one for name, one in settings.items() if name not in self._settings]
         for one in new:
             self._settings[one.name] = one
-            self._sources[one.name] = self._open_source(one)
-            self._tasks[one.name] = asyncio.create_task(self._listen(one.name), name=one.name)
+            self._tasks[one.name] = asyncio.create_task(self._listen(one), name=one.name)
             self._tasks[one.name].add_done_callback(self._ended)
         return [one.name for one in new], [name for name in gone if name not in settings]
 
@@ -72,26 +77,35 @@ class Stations:
         await asyncio.gather(*tasks, return_exceptions=True)
         for name in chosen:
             self._settings.pop(name, None)
+            self._broken.pop(name, None)
             if names is not None:
                 await self._closed(name)
+                self._sources.pop(name, None)
 
-    async def _listen(self, name: str) -> None:
-        framer = Framer(self._recipe)
-        async with aclosing(self._sources[name].chunks()) as chunks:
-            async for chunk in chunks:
-                for window in framer.push(chunk):
-                    self._put(window)
-        _log.info("stream is over", stream=name)
+    async def _listen(self, settings: StreamSettings) -> None:
+        name, framer = settings.name, Framer(self._recipe)
+        try:
+            self._sources[name] = source = self._open_source(settings)
+            async with aclosing(source.chunks()) as chunks:
+                async for chunk in chunks:
+                    for window in framer.push(chunk):
+                        self._put(window)
+            _log.info("stream is over", stream=name)
+        except Permanent as error:
+            _log.error("stream cannot be monitored until it is changed", stream=name, reason=str(error))
+            self._tell(StreamStateChanged(stream=name, state=StreamState.OFFLINE, reason=str(error)))
+            self._broken[name] = error
         await self._closed(name)
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or self.over.done():
             return
         error = task.exception()
-        if isinstance(error, Permanent):
-            _log.error("station cannot be monitored until it is changed", station=task.get_name(), reason=str(error))
-        elif error is not None:
+        if error is not None:
             self.over.set_exception(error)
-            return
-        if all(one.done() for one in self._tasks.values()):
-            self.over.set_result(None)
+        elif all(one.done() for one in self._tasks.values()):
+            if self._broken:
+                reasons = "; ".join(f"stream {name}: {error}" for name, error in sorted(self._broken.items()))
+                self.over.set_exception(Permanent(f"no stream is left to monitor; {reasons}"))
+            else:
+                self.over.set_result(None)

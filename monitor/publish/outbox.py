@@ -8,17 +8,20 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 from monitor.errors import OutboxError, OutboxUnwritable
 from monitor.facts import OutboxChanged, Tell
-from monitor.messages import Detection
+from monitor.messages import Detection, EventKind
 from monitor.publish import payload
 
 APPLICATION_ID = 0x4D4F4E31
@@ -39,6 +42,10 @@ CREATE TABLE message (
 CREATE INDEX pending ON message (number) WHERE delivered_utc_s IS NULL;
 CREATE INDEX delivered ON message (delivered_utc_s) WHERE delivered_utc_s IS NOT NULL;
 """
+ON_AIR = (
+    "CREATE TABLE IF NOT EXISTS on_air (id TEXT PRIMARY KEY, station TEXT NOT NULL, payload BLOB NOT NULL) STRICT, WITHOUT ROWID"
+)
+"""Plays whose last message is not `ended`, and that message. Made where it is missing: an outbox of an older monitor has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +113,25 @@ class DiskOutbox:
             self._depth += len(detections)
             self._tell(OutboxChanged(depth=self._depth, oldest_utc_s=oldest))
 
+    def end_left_over(self) -> int:
+        """Put an `ended` for every play that an earlier run left on air, at the end last known of it; return how many.
+
+        To be called before anything is put.
+
+        Raises:
+            OutboxUnwritable: The disk did not take them; the next call tries again.
+            OutboxError: The file is damaged.
+        """
+        with self._guard:
+            with self._transaction():
+                left = self._database.execute("DELETE FROM on_air RETURNING station, payload").fetchall()
+                for station, last in left:
+                    self._store(station, partial(payload.ended, json.loads(last)))
+                oldest = self._oldest()
+            self._depth += len(left)
+            self._tell(OutboxChanged(depth=self._depth, oldest_utc_s=oldest))
+        return len(left)
+
     def pending(self, limit: int) -> list[Stored]:
         """Return the oldest messages that wait, in the order they were put, so in order of sequence for each station.
 
@@ -147,15 +173,24 @@ class DiskOutbox:
             os.close(self._claim)
 
     def _insert(self, detection: Detection) -> None:
+        text = self._store(detection.station, partial(payload.describe, detection))
+        if detection.kind is EventKind.ENDED:
+            self._database.execute("DELETE FROM on_air WHERE id = ?", (detection.id,))
+        else:
+            self._database.execute("INSERT OR REPLACE INTO on_air VALUES (?, ?, ?)", (detection.id, detection.station, text))
+
+    def _store(self, station: str, describe: Callable[..., dict[str, Any]]) -> bytes:
+        """Write a message under the station's next sequence number; return it."""
         row = self._database.execute(
             "INSERT INTO station VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET sequence = sequence + 1 RETURNING sequence",
-            (detection.station,),
+            (station,),
         ).fetchone()
-        text = payload.encode(payload.describe(detection, sequence=row[0]))
+        text = payload.encode(describe(sequence=row[0]))
         self._database.execute(
             "INSERT INTO message (station, sequence, stored_utc_s, payload) VALUES (?, ?, ?, ?)",
-            (detection.station, row[0], self._utc_s(), text),
+            (station, row[0], self._utc_s(), text),
         )
+        return text
 
     def _oldest(self) -> float | None:
         query = "SELECT stored_utc_s FROM message WHERE delivered_utc_s IS NULL ORDER BY number LIMIT 1"
@@ -223,7 +258,8 @@ class DiskOutbox:
                 f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} COMMIT;"
             )
         database.execute("BEGIN IMMEDIATE")
-        database.execute("ROLLBACK")
+        database.execute(ON_AIR)
+        database.execute("COMMIT")
 
 
 def _damaged(path: Path, why: object) -> str:

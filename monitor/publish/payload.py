@@ -65,6 +65,12 @@ def describe(detection: Detection, *, sequence: int) -> dict[str, Any]:
     }
 
 
+def ended(content: dict[str, Any], *, sequence: int) -> dict[str, Any]:
+    """Say that a play is over which was last described so, by a run that did not live to tell its end."""
+    kind = EventKind.ENDED.value
+    return {**content, "sequence": sequence, "type": kind, "end": content["heard_until"], "monitor_version": __version__}
+
+
 def on_air(detection: Detection) -> dict[str, Any]:
     """Say what is playing, for the `now` topic."""
     return {

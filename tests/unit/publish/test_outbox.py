@@ -17,7 +17,7 @@ import pytest
 
 from monitor.errors import OutboxError, OutboxUnwritable
 from monitor.facts import Fact, OutboxChanged
-from monitor.messages import Detection
+from monitor.messages import Detection, EventKind
 from monitor.publish.outbox import DiskOutbox
 
 Make = Callable[..., Detection]
@@ -110,6 +110,31 @@ def test_it_says_how_much_waits_since_when(
     assert facts[-1] == OutboxChanged(depth=2, oldest_utc_s=1_790_000_000.0)
     outbox.acknowledge([m.number for m in outbox.pending(10)])
     assert facts[-1] == OutboxChanged(depth=0, oldest_utc_s=None)
+
+
+def test_plays_that_a_crash_left_on_air_are_ended_once(opened: Callable[[], DiskOutbox], detection: Make) -> None:
+    # A daemon killed in the middle of a play never told its end: a subscriber saw it on air for ever.
+    outbox = opened()
+    outbox.put([detection(1), detection(2, station="b"), detection(3)])
+    outbox.put([detection(1, kind=EventKind.UPDATED, end_utc_s=1_790_000_060.0), detection(3, kind=EventKind.ENDED)])
+    again = opened()
+    assert again.end_left_over() == 2
+    assert again.depth == 7
+    last = {m.station: (m.sequence, json.loads(m.payload)) for m in again.pending(10)}
+    sequence, content = last["radio-1"]
+    assert (sequence, content["sequence"], content["id"], content["type"]) == (5, 5, "play-1", "ended")
+    assert content["end"] == content["heard_until"] == "2026-09-21T14:14:20.000Z"
+    assert (last["b"][0], last["b"][1]["id"], last["b"][1]["type"]) == (2, "play-2", "ended")
+    assert opened().end_left_over() == 0
+
+
+def test_an_outbox_from_before_plays_were_remembered_opens(opened: Callable[[], DiskOutbox], detection: Make) -> None:
+    outbox = opened()
+    outbox._database.execute("DROP TABLE on_air")
+    again = opened()
+    assert again.end_left_over() == 0
+    again.put([detection(1)])
+    assert opened().end_left_over() == 1
 
 
 def test_threads_may_put_at_once(opened: Callable[[], DiskOutbox], detection: Make) -> None:
