@@ -14,6 +14,7 @@ from monitor.core.recipe import Recipe
 from monitor.index import faiss_store, ivfpq
 from monitor.messages import Reference
 from monitor.pipeline.ports import Library
+from tests.unit.core.stories import Shelf
 
 RECIPE = Recipe(name="fake")
 HOPS = (40, 70, 30, 90)
@@ -63,7 +64,13 @@ def compressed_step_by_step(folder: Path) -> Library:
     return snapshot
 
 
-@pytest.fixture(params=[exact, exact_step_by_step, compressed, compressed_step_by_step])
+def shelf(_folder: Path) -> Library:
+    """Return the fake that tests of the tracker and of the pipeline stand on."""
+    held = {number: fingerprints(number, hops).astype(np.float32) for number, hops in ((1, 40), (3, 30), (4, 90), (5, 25))}
+    return Shelf(held, generation=7)
+
+
+@pytest.fixture(params=[shelf, exact, exact_step_by_step, compressed, compressed_step_by_step])
 def library(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
     monkeypatch.setattr(ivfpq, "LISTS", 2)
     monkeypatch.setattr(ivfpq, "BITS", 4)

@@ -1,8 +1,8 @@
 """Made-up recordings and what stations make of them, as fingerprints.
 
-A recording is white noise in DIM channels, twenty slots a second; the fingerprint of a window is the sum over its second, of unit
-length. Windows are then as alike as they overlap, any cut, speed and mix can be rendered, and the truth is known to a slot. `Shelf` fits
-`pipeline.ports.Library` and passes `tests/contract/test_library.py`.
+A recording is white noise in DIM channels, twenty slots a second; the fingerprint of a window is the sum over its second, of
+unit length. Windows are then as alike as they overlap, any cut, speed and mix can be rendered, and the truth is known to a slot.
+`Shelf` fits `pipeline.ports.Library` and passes `tests/contract/test_library.py`.
 """
 
 from __future__ import annotations
@@ -113,13 +113,11 @@ class Shelf:
         rows = np.argsort(-similarity, axis=1)[:, :k]
         near = np.take_along_axis(similarity, rows, 1)
         missing = ((0, 0), (0, k - rows.shape[1]))
-        return np.pad(near, missing, constant_values=-1.0), np.pad(rows, missing, constant_values=-1).astype(np.int64)
+        return np.pad(near, missing, constant_values=-np.inf), np.pad(rows, missing, constant_values=-1).astype(np.int64)
 
     def locate(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         owner = np.searchsorted(self._starts, rows, side="right") - 1
-        if not len(self._ids):
-            return np.full_like(rows, -1), np.zeros_like(rows)
-        return self._ids[owner.clip(0, len(self._ids) - 1)], rows - self._starts[owner]
+        return np.where(rows >= 0, np.append(self._ids, -1)[owner], -1), rows - self._starts[owner]
 
     def hops(self, reference_id: int) -> int:
         return len(self._vectors.get(reference_id, ()))
@@ -129,7 +127,9 @@ class Shelf:
         return np.zeros((0, DIM), np.float32) if rows is None else rows[start:stop]
 
     def reference(self, reference_id: int) -> Reference:
-        return Reference(id=reference_id, path=f"/{reference_id}", title=f"T{reference_id}")
+        return Reference(
+            id=reference_id, path=f"/{reference_id}", title=f"T{reference_id}", duration_s=self.hops(reference_id) * HOP_S
+        )
 
 
 def follow(
@@ -141,7 +141,7 @@ def follow(
     for hop in range(len(vectors)) if hops is None else hops:
         near, rows = shelf.search(vectors[hop : hop + 1], 8)
         found, positions = shelf.locate(rows)
-        hits = (np.where(rows[0] >= 0, found[0], -1), positions[0], near[0])
+        hits = (found[0], positions[0], near[0])
         said += [(hop, event) for event in tracker.step(hop, vectors[hop], hits, shelf, needed, shelf.rows)]
     return said
 

@@ -1,0 +1,74 @@
+"""Similarities say what was fitted, and the evidence needed follows from the budget and the size of the catalogue."""
+
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from monitor.core.evidence import Evidence
+
+EVIDENCE = Evidence(similarities=(0.2, 0.4, 0.8), nats=(-1.0, 0.0, 6.0), tail_offset=2.0, tail_slope=0.5, recipe="abc")
+
+
+def test_the_curve_is_linear_between_its_knots_and_flat_beyond() -> None:
+    similarity = np.array([[-1.0, 0.2, 0.3], [0.6, 0.8, 1.0]], np.float32)
+    nats = EVIDENCE.of(similarity)
+    assert nats.dtype == np.float32
+    np.testing.assert_allclose(nats, [[-1.0, -1.0, -0.5], [3.0, 6.0, 6.0]], atol=1e-6)
+
+
+@pytest.mark.parametrize(("fingerprints", "per_hop"), [(1000, 1e-4), (10**6, 1e-4), (10**6, 1e-6)])
+def test_unknown_audio_exceeds_what_is_needed_as_often_as_the_budget_allows(fingerprints: int, per_hop: float) -> None:
+    """The tail as it stands in the module: P(E > x) = N exp(-(offset + slope x))."""
+    needed = EVIDENCE.needed(fingerprints, per_hop)
+    assert fingerprints * math.exp(-(2.0 + 0.5 * needed)) == pytest.approx(per_hop)
+
+
+def test_needed_by_simulation() -> None:
+    """Best sums of unknown audio, drawn from the tail, exceed it as often as wished."""
+    drawn = (np.random.default_rng(3).exponential(1.0, 200_000) + math.log(500) - 2.0) / 0.5
+    assert (drawn > EVIDENCE.needed(500, 0.01)).mean() == pytest.approx(0.01, rel=0.1)
+
+
+def test_a_larger_catalogue_and_a_smaller_budget_need_more() -> None:
+    assert EVIDENCE.needed(10**6, 1e-5) > EVIDENCE.needed(10**5, 1e-5) > EVIDENCE.needed(10**5, 1e-4)
+
+
+def test_an_empty_or_tiny_catalogue_never_needs_less_than_nothing() -> None:
+    assert EVIDENCE.needed(0, 1.0) == 0.0
+    assert EVIDENCE.needed(1, 0.9) == 0.0
+
+
+def test_confidence_is_even_where_a_quarter_of_an_hour_brings_one_by_chance() -> None:
+    even = EVIDENCE.needed(5000, 1 / 1800)
+    assert EVIDENCE.confidence(even, 5000) == pytest.approx(0.5)
+    assert EVIDENCE.confidence(even + 10, 5000) == pytest.approx(1 / (1 + math.exp(-5)))
+    assert EVIDENCE.confidence(even, 50_000) < 0.5
+    assert EVIDENCE.confidence(0.0, 10**9) < 1e-6
+
+
+def test_confidence_stands_any_evidence() -> None:
+    assert EVIDENCE.confidence(1e9, 10) == 1.0
+    assert EVIDENCE.confidence(-1000.0, 10**9) == pytest.approx(0.0)
+
+
+def test_it_comes_back_from_json() -> None:
+    assert Evidence.from_json(EVIDENCE.to_json()) == EVIDENCE
+    assert Evidence.from_json(replace(EVIDENCE, recipe="ü").to_json()).recipe == "ü"
+
+
+@pytest.mark.parametrize("text", ["{}", "[]", "1", '{"similarities": [1], "nats": [1], "more": 2}', "no json", ""])
+def test_what_is_no_evidence_is_refused(text: str) -> None:
+    with pytest.raises(ValueError, match=r"."):
+        Evidence.from_json(text)
+
+
+def test_a_missing_field_is_refused() -> None:
+    content = json.loads(EVIDENCE.to_json())
+    del content["tail_slope"]
+    with pytest.raises(ValueError, match="tail_slope"):
+        Evidence.from_json(json.dumps(content))

@@ -1,0 +1,176 @@
+"""A play, once found, knows its beginning from what lies in the ring, follows its line, and knows when it is over."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from monitor.core.alignment import Alignment
+from monitor.core.play import Line, LivePlay, along
+from monitor.core.ring import Ring
+from tests.unit.core.stories import DIM, EVIDENCE, Air, Shelf, recording
+
+SONG = recording(1, 60)
+SHELF = Shelf.of({1: SONG, 2: recording(2, 60)})
+
+
+def ring_of(vectors: np.ndarray, until: int, capacity: int = 360) -> Ring:
+    ring = Ring(capacity, DIM)
+    for hop in range(until + 1):
+        ring.put(hop, vectors[hop])
+    return ring
+
+
+def found(hop: int, position: float, speed: float = 1.0, who: int = 1) -> Alignment:
+    return Alignment(reference_id=who, hop=hop, position=position, speed=speed, evidence=100.0, hops=12, similarity=0.8)
+
+
+def begin(
+    vectors: np.ndarray, at: Alignment, *, bridge: int = 20, capacity: int = 360, others: tuple[LivePlay, ...] = ()
+) -> LivePlay:
+    return LivePlay(1, at, ring_of(vectors, at.hop, capacity), SHELF, EVIDENCE, bridge=bridge, others=others)
+
+
+def test_a_line_goes_both_ways() -> None:
+    line = Line(10.0, 4.0, 1.02)
+    assert line.at(60.0) == pytest.approx(55.0)
+    assert line.when(line.at(33.0)) == pytest.approx(33.0)
+
+
+def test_stored_fingerprints_along_a_line_are_the_nearest_ones() -> None:
+    hops = np.arange(30, 90)
+    got = along(SHELF, 1, Line(30.0, 10.0, 1.05), hops)
+    for hop, vector in zip(hops, got, strict=True):
+        place = round(10.0 + 1.05 * (hop - 30))
+        np.testing.assert_array_equal(vector, SHELF.fingerprints(1, place, place + 1)[0])
+
+
+def test_the_beginning_is_found_by_looking_back() -> None:
+    """Found 20 s in; on air for all that time."""
+    air = Air(60)
+    air.play(SONG, 10.0, from_s=5.0)
+    play = begin(air.heard(), found(60, 50.0))
+    assert play.first_hop == pytest.approx(20, abs=1)
+    assert (play.last_hop, play.detected_hop) == (60, 60)
+    assert play.similarity == pytest.approx(0.8, abs=0.05)
+
+
+def test_looking_back_reaches_over_the_bridge_and_not_farther() -> None:
+    air = Air(60)
+    air.play(SONG, 10.0, from_s=5.0)
+    air.sound[300:400] = recording(50, 5)
+    assert begin(air.heard(), found(60, 50.0), bridge=14).first_hop == pytest.approx(20, abs=1)
+    assert begin(air.heard(), found(60, 50.0), bridge=6).first_hop == pytest.approx(40, abs=2)
+
+
+def test_looking_back_ends_where_the_ring_does() -> None:
+    air = Air(60)
+    air.play(SONG, 10.0, from_s=5.0)
+    assert begin(air.heard(), found(60, 50.0), capacity=30).first_hop == 31
+
+
+def test_looking_back_ends_where_the_recording_begins() -> None:
+    """The same sound before it is another play's, or chance."""
+    air = Air(60)
+    air.play(SONG, 10.0)
+    air.sound[:200] = SONG[:200]
+    assert begin(air.heard(), found(60, 40.0)).first_hop >= 19
+
+
+def test_what_another_play_accounts_for_is_not_taken() -> None:
+    """The recording before ends with the sound this one begins with."""
+    medley = np.concatenate([recording(60, 20), SONG[:400]])
+    shelf = Shelf.of({1: SONG, 3: medley})
+    air = Air(70)
+    air.play(medley, 0.0)
+    air.play(SONG, 40.0, from_s=20.0)
+    vectors = air.heard()
+    ring = ring_of(vectors, 92)
+    before = LivePlay(1, found(70, 70.0, who=3), ring_of(vectors, 78), shelf, EVIDENCE, bridge=20)
+    alone = LivePlay(2, found(92, 52.0), ring, shelf, EVIDENCE, bridge=20)
+    assert alone.first_hop == pytest.approx(40, abs=2)
+    told = LivePlay(2, found(92, 52.0), ring, shelf, EVIDENCE, bridge=20, others=[before])
+    assert told.first_hop == pytest.approx(80, abs=2)
+
+
+def test_following_yields_the_speed() -> None:
+    air = Air(60)
+    air.play(SONG, 5.0, speed=1.03)
+    vectors = air.heard()
+    play = begin(vectors, found(30, 20.6, speed=1.04))
+    for hop in range(31, 100):
+        play.hear(hop, vectors[hop])
+    assert play.line.speed == pytest.approx(1.03, abs=0.003)
+    assert play.line.at(80) == pytest.approx((80 * 0.5 - 5.0) * 1.03 / 0.5, abs=0.2)
+    assert play.last_hop >= 98
+
+
+def test_a_play_is_lost_after_the_bridge() -> None:
+    air = Air(60)
+    air.play(SONG, 5.0, to_s=15.0)
+    vectors = air.heard()
+    play = begin(vectors, found(30, 20.0), bridge=8)
+    lost = []
+    for hop in range(31, 80):
+        play.hear(hop, vectors[hop])
+        lost.append(play.lost(hop))
+    assert play.last_hop == pytest.approx(38, abs=1)
+    assert lost.index(True) + 31 == play.last_hop + 9
+
+
+def test_a_play_is_over_where_its_recording_is() -> None:
+    air = Air(60)
+    air.play(SONG, 5.0, from_s=45.0)
+    vectors = air.heard()
+    play = begin(vectors, found(30, 110.0))
+    for hop in range(31, 60):
+        play.hear(hop, vectors[hop])
+        if play.lost(hop):
+            break
+    assert hop == pytest.approx(42, abs=1)
+    assert play.last_hop == pytest.approx(38, abs=1)
+
+
+def test_what_a_play_explains_is_taken_from_what_is_like_it() -> None:
+    """n - p * c inside the play, n outside."""
+    air = Air(40)
+    air.play(SONG, 5.0)
+    vectors = air.heard()
+    play = begin(vectors, found(40, 30.0))
+    hops = np.arange(5, 41)
+    theirs = SHELF.fingerprints(2, 0, len(hops))
+    alike = play.stored_along(hops) * 0.9
+    for other in (theirs, alike):
+        rest = play.unexplained(vectors[5:41], hops, other)
+        for at, hop in enumerate(hops):
+            mine = play.stored_along(np.array([hop]))[0]
+            n, p, c = float(vectors[hop] @ other[at]), float(vectors[hop] @ mine), float(mine @ other[at])
+            expected = n - max(p, 0.0) * max(c, 0.0) if play.first_hop <= hop <= play.last_hop else n
+            assert rest[at] == pytest.approx(expected, abs=1e-5)
+    assert (play.unexplained(vectors[12:41], hops[7:], alike[7:]) < 0.3).all()
+
+
+def test_a_jump_keeps_the_beginning_and_takes_the_new_place() -> None:
+    air = Air(60)
+    air.play(SONG, 5.0, to_s=10.0)
+    air.play(SONG, 15.0, from_s=40.0)
+    vectors = air.heard()
+    play = begin(vectors, found(26, 16.0))
+    first, line = play.first_hop, play.line
+    for hop in range(27, 45):
+        play.hear(hop, vectors[hop])
+    play.jump(found(44, 94.0), ring_of(vectors, 44))
+    assert play.first_hop == first
+    assert play.line.at(44) == pytest.approx(94.0, abs=0.3)
+    assert play.begin.at(first) == pytest.approx(line.at(first), abs=0.3)
+    assert play.last_hop == 44
+
+
+def test_a_jump_to_the_place_that_was_right_all_along_puts_the_beginning_right() -> None:
+    air = Air(60)
+    air.play(SONG, 5.0)
+    vectors = air.heard()
+    play = begin(vectors, found(44, 70.0))
+    play.jump(found(44, 34.0), ring_of(vectors, 44))
+    assert play.first_hop == pytest.approx(10, abs=1)
+    assert play.begin.at(10) == pytest.approx(0.0, abs=0.3)
