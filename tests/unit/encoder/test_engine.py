@@ -1,0 +1,117 @@
+"""The engine gives each window its fingerprint, whatever the batch; what cannot be used is refused with what to do."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from monitor.core.recipe import Recipe
+from monitor.encoder import networks, weights
+from monitor.encoder.engine import BATCH_SIZES, Engine, load_encoder, model_card, pick_device
+from monitor.encoder.features import LogMel
+from monitor.errors import EncoderError
+
+
+def windows(count: int, seed: int = 0) -> np.ndarray:
+    return (0.2 * np.random.default_rng(seed).standard_normal((count, 8000))).astype(np.float32)
+
+
+@pytest.fixture(scope="module")
+def engine(made: Path) -> Engine:
+    return load_encoder(str(made), "cpu")
+
+
+def test_fingerprints_are_unit_vectors(engine: Engine) -> None:
+    vectors = engine.encode(windows(3))
+    assert (vectors.shape, vectors.dtype) == ((3, 16), np.float32)
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+
+
+def test_it_is_the_network_over_the_features(engine: Engine, weights_file: Path) -> None:
+    recipe, tensors = weights.load(weights_file)
+    network = networks.build(recipe).eval()
+    network.load_state_dict(tensors)
+    with torch.inference_mode():
+        plain = network(LogMel(recipe)(torch.from_numpy(windows(3)))).numpy()
+    assert (np.einsum("nd,nd->n", engine.encode(windows(3)), plain) > 0.999).all()  # half precision where the CPU has it
+
+
+@pytest.mark.parametrize("count", [2, 5, 17])
+def test_a_window_does_not_depend_on_its_batch(engine: Engine, count: int) -> None:
+    together = engine.encode(windows(count))
+    for at in {0, count // 2, count - 1}:
+        assert together[at] @ engine.encode(windows(count)[at : at + 1])[0] > 0.999
+
+
+def test_more_than_the_largest_batch_is_cut_and_joined_in_order(weights_file: Path) -> None:
+    """A network that hands on the first bins of its features: no time is lost on a real one."""
+
+    class First(torch.nn.Module):
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            seen.append(len(features))
+            return torch.nn.functional.normalize(features[:, 0, :16, 4], dim=1)
+
+    seen: list[int] = []
+    recipe, _ = weights.load(weights_file)
+    engine = Engine(recipe, First(), torch.device("cpu"))
+    count = BATCH_SIZES[-1] + 3
+    every = windows(count)
+    got = engine.encode(every)
+    assert seen == [BATCH_SIZES[-1], 4]
+    np.testing.assert_allclose(got[[0, 255, 256, 258]], engine.encode(every[[0, 255, 256, 258]]), atol=1e-5)
+
+
+@pytest.mark.parametrize(("count", "shape"), [(1, 1), (2, 4), (4, 4), (5, 16), (64, 64), (65, 256)])
+def test_the_device_sees_fixed_shapes_only(weights_file: Path, count: int, shape: int) -> None:
+    class Shape(torch.nn.Module):
+        def forward(self, features: torch.Tensor) -> torch.Tensor:
+            seen.append(len(features))
+            return features[:, 0, :16, 0]
+
+    seen: list[int] = []
+    recipe, _ = weights.load(weights_file)
+    assert Engine(recipe, Shape(), torch.device("cpu")).encode(windows(count)).shape == (count, 16)
+    assert seen == [shape]
+
+
+def test_no_windows_no_fingerprints(engine: Engine) -> None:
+    assert engine.encode(np.zeros((0, 8000), np.float32)).shape == (0, 16)
+
+
+def test_silence_has_a_fingerprint(engine: Engine) -> None:
+    assert np.isfinite(engine.encode(np.zeros((2, 8000), np.float32))).all()
+
+
+def test_it_says_which_encoder_runs_where(engine: Engine) -> None:
+    assert repr(engine) == f"Engine(random, recipe {engine.recipe.hash}, cpu)"
+    assert engine.recipe.dim == 16
+
+
+def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "odd.safetensors"
+    weights.save(path, Recipe(name="odd"), {"w": torch.ones(3)})
+    with pytest.raises(EncoderError, match="does not fit network 'compact'; install it again"):
+        load_encoder(str(path), "cpu")
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:x", ""])
+def test_what_is_no_device_is_refused(device: str) -> None:
+    with pytest.raises(EncoderError, match="is no device: use auto, cpu, cuda or cuda:N"):
+        pick_device(device)
+
+
+def test_a_device_that_is_not_there_is_refused() -> None:
+    with pytest.raises(EncoderError, match=r"'cuda:99' asked for, but this machine has \d+ CUDA devices"):
+        pick_device("cuda:99")
+
+
+def test_auto_takes_what_is_there() -> None:
+    assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
+    assert pick_device("cpu") == torch.device("cpu")
+
+
+def test_the_card_lies_beside_the_weights(weights_file: Path) -> None:
+    assert model_card(str(weights_file)) == weights_file.with_suffix(".md")

@@ -1,0 +1,136 @@
+"""What is loaded is what was saved; a damaged or foreign file is refused in one line that says what to do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from safetensors.torch import save_file
+
+from monitor.core.evidence import Evidence
+from monitor.core.recipe import Recipe
+from monitor.encoder import weights
+from monitor.errors import EncoderError
+
+RECIPE = Recipe(name="tiny")
+TENSORS = {"b.weight": torch.arange(6.0).reshape(2, 3), "a.count": torch.tensor(7), "c": torch.ones(4, dtype=torch.float16)}
+
+
+def test_what_was_saved_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "tiny.safetensors"
+    sealed = weights.save(path, RECIPE, TENSORS)
+    recipe, tensors = weights.load(path)
+    assert recipe == sealed == replace(RECIPE, weights_sha256=weights.digest(TENSORS))
+    assert tensors.keys() == TENSORS.keys()
+    for name, tensor in TENSORS.items():
+        assert tensors[name].dtype == tensor.dtype
+        assert torch.equal(tensors[name], tensor)
+    assert [one.name for one in tmp_path.iterdir()] == ["tiny.safetensors"]
+
+
+def test_the_hash_is_of_names_types_shapes_and_bytes_in_order_of_names() -> None:
+    digest = weights.digest(TENSORS)
+    assert weights.digest(dict(reversed(TENSORS.items()))) == digest
+    others = [
+        {**TENSORS, "a.count": torch.tensor(8)},
+        {**TENSORS, "b.weight": TENSORS["b.weight"].reshape(3, 2)},
+        {**TENSORS, "a.count": torch.tensor(7, dtype=torch.int32)},
+        {name + "x": tensor for name, tensor in TENSORS.items()},
+        {name: TENSORS[name] for name in ("a.count", "c")},
+    ]
+    assert len({digest, *(weights.digest(other) for other in others)}) == 6
+
+
+def test_memory_order_does_not_matter() -> None:
+    maps = torch.randn(2, 3, 4, 5)
+    assert weights.digest({"a": maps}) == weights.digest({"a": maps.to(memory_format=torch.channels_last)})
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
+def test_one_damaged_byte_is_seen(tmp_path: Path, place: float, flip: int) -> None:
+    path = tmp_path / "tiny.safetensors"
+    weights.save(path, RECIPE, {"w": torch.arange(200.0)})
+    content = bytearray(path.read_bytes())
+    at = int(place * len(content))
+    header = 8 + int.from_bytes(content[:8], "little")
+    content[at] ^= flip
+    path.write_bytes(content)
+    try:
+        recipe, _ = weights.load(path)
+    except EncoderError as error:
+        assert "\n" not in str(error)  # noqa: PT017 - not every byte of the header is refused
+        assert "install it again" in str(error)  # noqa: PT017
+    else:
+        # Readable still: the damage hit a field of the recipe, so no catalogue fits it, or the name, which means nothing.
+        assert at < header
+        assert recipe.differences(replace(RECIPE, weights_sha256=recipe.weights_sha256)) or recipe.name != RECIPE.name
+
+
+def test_a_damaged_weight_is_named_as_such(weights_file: Path) -> None:
+    content = bytearray(weights_file.read_bytes())
+    content[-1000] ^= 1
+    weights_file.write_bytes(content)
+    with pytest.raises(EncoderError, match=r"random\.safetensors is damaged: .* install it again"):
+        weights.load(weights_file)
+
+
+@pytest.mark.parametrize("content", [b"", b"text", b"\x00" * 100, b"\xff" * 100])
+def test_what_is_no_safetensors_file_is_refused(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "a.safetensors"
+    path.write_bytes(content)
+    with pytest.raises(EncoderError, match=r"a\.safetensors is not an encoder of this product"):
+        weights.load(path)
+
+
+def test_a_file_cut_short_is_refused(weights_file: Path) -> None:
+    weights_file.write_bytes(weights_file.read_bytes()[:-1])
+    with pytest.raises(EncoderError, match="is not an encoder of this product"):
+        weights.load(weights_file)
+
+
+@pytest.mark.parametrize(
+    "metadata", [None, {"format": "pt"}, {"recipe": "no json"}, {"recipe": "[]"}, {"recipe": '{"name": 1, "x": 2}'}]
+)
+def test_somebody_elses_tensors_are_refused(tmp_path: Path, metadata: dict[str, str] | None) -> None:
+    path = tmp_path / "foreign.safetensors"
+    save_file({"w": torch.ones(3)}, path, metadata=metadata)
+    with pytest.raises(EncoderError, match="is not an encoder of this product"):
+        weights.load(path)
+
+
+def test_an_encoder_that_is_not_there_is_named_with_those_that_are(tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match=r"no encoder 'compakt': installed are .*; or name a \.safetensors file"):
+        weights.find("compakt")
+    with pytest.raises(EncoderError, match="no encoder"):
+        weights.find(str(tmp_path / "none.safetensors"))
+
+
+def evidence(recipe: Recipe) -> Evidence:
+    return Evidence(similarities=(0.0, 1.0), nats=(-1.0, 5.0), tail_offset=1.0, tail_slope=0.5, recipe=recipe.hash)
+
+
+def test_evidence_lies_beside_the_weights(weights_file: Path) -> None:
+    recipe, _ = weights.load(weights_file)
+    weights_file.with_suffix(".evidence.json").write_text(evidence(recipe).to_json())
+    assert weights.load_evidence(str(weights_file), recipe) == evidence(recipe)
+
+
+def test_evidence_of_other_weights_is_refused(weights_file: Path) -> None:
+    recipe, _ = weights.load(weights_file)
+    weights_file.with_suffix(".evidence.json").write_text(evidence(replace(recipe, dim=7)).to_json())
+    with pytest.raises(EncoderError, match=r"was fitted to other weights .*run `monitor evaluate fit`"):
+        weights.load_evidence(str(weights_file), recipe)
+
+
+@pytest.mark.parametrize("text", [None, "", "[]", '{"nats": [1]}'])
+def test_missing_or_damaged_evidence_is_refused(weights_file: Path, text: str | None) -> None:
+    if text is not None:
+        weights_file.with_suffix(".evidence.json").write_text(text)
+    recipe, _ = weights.load(weights_file)
+    with pytest.raises(EncoderError, match=r"evidence\.json cannot be used"):
+        weights.load_evidence(str(weights_file), recipe)
