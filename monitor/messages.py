@@ -49,7 +49,7 @@ class Embeddings:
     hops: NDArray[np.int64]
     """Shape [n]."""
     vectors: NDArray[np.float32]
-    """Shape [n, dim], unit length."""
+    """Shape [n, dim], unit length; zero for silence."""
     arrived_s: NDArray[np.float64]
     """Shape [n], monotonic clock when each window was complete."""
 

@@ -45,8 +45,8 @@ def fit(arguments: argparse.Namespace) -> int:
 
     engine = load_encoder(arguments.encoder, arguments.device)
     fitted = fit_evidence(arguments.cache or default_cache(), engine, engine.recipe, print)
-    path = arguments.out or weights.find(arguments.encoder).with_suffix(".evidence.json")
-    path.write_text(fitted.evidence.to_json(), encoding="utf-8")
+    path = arguments.out or weights.find(arguments.encoder).with_suffix(weights.EVIDENCE_SUFFIX)
+    weights.save_evidence(path, fitted.evidence)
     pairs = f"{fitted.same} true pairs, {fitted.other} others"
     print(f"{path}: from {pairs}, {fitted.tail_hops} tail hops of {fitted.unknown_hops} unknown ones")
     return 0

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.evidence import Evidence
+from monitor.core.ring import Heard
 
 SPEEDS = (0.94, 0.96, 0.98, 1.0, 1.02, 1.04, 1.06)
 """Half a step off, a line is half a hop wrong after 25 hops: as far as a fingerprint can tell."""
@@ -89,20 +90,11 @@ _NEAR_STRAIGHT = (2.0 * np.abs(_LINE_SPEED - 1.0) + 0.1 * np.abs(_LINE_SHIFT)).a
 """Breaks ties between lines that pass through the same windows: the straighter, the likelier."""
 
 
-def score(
-    heard: NDArray[np.float32],
-    present: NDArray[np.bool_],
-    hop: int,
-    candidates: Sequence[tuple[int, int]],
-    references: References,
-    evidence: Evidence,
-) -> list[Alignment]:
+def score(heard: Heard, candidates: Sequence[tuple[int, int]], references: References, evidence: Evidence) -> list[Alignment]:
     """Find the best line through each candidate.
 
     Args:
-        heard: The stream's last fingerprints [SPAN, dim], newest last.
-        present: Which of them were heard [SPAN]; the others say nothing.
-        hop: Hop of the newest.
+        heard: The stream's last SPAN fingerprints.
         candidates: Reference id and position at the newest hop, each.
         references: Where the stored fingerprints are.
         evidence: What a similarity says.
@@ -111,36 +103,40 @@ def score(
         One alignment a candidate, in their order.
     """
     width = 2 * MARGIN + 1
-    tables = np.stack([stored(references, who, position - SPAN + 1 - MARGIN, SPAN + 2 * MARGIN) for who, position in candidates])
-    bands = np.lib.stride_tricks.sliding_window_view(tables, width, axis=1)
-    similarity = np.einsum("sd,csdw->csw", heard, bands, optimize=True)
-    inside = np.stack(
-        [
-            (np.arange(SPAN + 2 * MARGIN) + position - SPAN + 1 - MARGIN >= 0)
-            & (np.arange(SPAN + 2 * MARGIN) + position - SPAN + 1 - MARGIN < references.hops(who))
-            for who, position in candidates
-        ]
+    first = np.array([position - SPAN + 1 - MARGIN for _, position in candidates])
+    tables = np.stack(
+        [stored(references, who, start, SPAN + 2 * MARGIN) for (who, _), start in zip(candidates, first, strict=True)]
     )
-    nats = np.where(np.lib.stride_tricks.sliding_window_view(inside, width, axis=1), evidence.of(similarity), evidence.nats[0])
-    nats = np.where(present[None, :, None], nats, 0.0)
+    length = np.array([references.hops(who) for who, _ in candidates])
+    places = first[:, None] + np.arange(SPAN + 2 * MARGIN)
+    inside = np.lib.stride_tricks.sliding_window_view((places >= 0) & (places < length[:, None]), width, axis=1)
+    bands = np.lib.stride_tricks.sliding_window_view(tables, width, axis=1)
+    similarity = np.matmul(heard.vectors[None, :, None, :], bands)[:, :, 0, :]
+    common = np.matmul(heard.context[None], bands).max(axis=2).clip(0.0)
+    nats = np.where(inside, evidence.of(similarity - common), evidence.lowest)
+    nats = np.where(heard.present[None, :, None], nats, 0.0)
     along = nats[:, np.arange(SPAN)[None, :], _LINES]
     back = along[:, :, ::-1].cumsum(axis=2)
     best = (back.max(axis=2) - _NEAR_STRAIGHT).argmax(axis=1)
-    found = []
-    for number, (who, position) in enumerate(candidates):
-        line = int(best[number])
-        length = int(back[number, line].argmax()) + 1
-        columns = _LINES[line, SPAN - length :]
-        alike = similarity[number, np.arange(SPAN - length, SPAN), columns][present[SPAN - length :]]
-        found.append(
-            Alignment(
-                reference_id=who,
-                hop=hop,
-                position=position + float(_LINE_SHIFT[line]),
-                speed=float(_LINE_SPEED[line]),
-                evidence=float(back[number, line, length - 1]),
-                hops=length,
-                similarity=float(alike.mean()) if len(alike) else 0.0,
-            )
-        )
-    return found
+    return [
+        _alignment(heard, candidate, int(line), back[number, line], similarity[number])
+        for number, (candidate, line) in enumerate(zip(candidates, best, strict=True))
+    ]
+
+
+def _alignment(
+    heard: Heard, candidate: tuple[int, int], line: int, back: NDArray[np.float32], similarity: NDArray[np.float32]
+) -> Alignment:
+    """Put one line into words; `back` is its evidence summed from the newest hop, `similarity` its band [SPAN, width]."""
+    length = int(back.argmax()) + 1
+    late = np.arange(SPAN - length, SPAN)
+    alike = similarity[late, _LINES[line, late]][heard.present[late]]
+    return Alignment(
+        reference_id=candidate[0],
+        hop=heard.newest,
+        position=candidate[1] + float(_LINE_SHIFT[line]),
+        speed=float(_LINE_SPEED[line]),
+        evidence=float(back[length - 1]),
+        hops=length,
+        similarity=float(alike.mean()) if len(alike) else 0.0,
+    )

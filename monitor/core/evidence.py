@@ -1,43 +1,86 @@
 """What a similarity says: evidence for "this recording" against "anything else", in nats.
 
-Knows a curve that was fitted to an encoder (`monitor evaluate fit`) and how much evidence a false-alarm budget asks for. Knows
-nothing of alignments or streams.
+Knows a curve and a cohort that were fitted to an encoder (`monitor evaluate fit`), and how much evidence a false-alarm budget asks
+for. Knows nothing of alignments or streams.
 
-Derivation. Let s be the inner product of the heard and the stored fingerprint. The curve is log p(s | this recording, under any
-of the
-conditions on air) - log p(s | another recording). Summed over the windows of an alignment it would be the log-likelihood ratio,
-were windows independent; they overlap and music repeats itself, so on unknown audio the best sum E of a hop over a catalogue of N
-fingerprints
-is found to exceed x with probability N * exp(-(offset + slope * x)), with slope below 1. Setting that to the budget per hop and
-solving for x gives `needed`.
+Derivation. Let s(q, r) be the inner product of a heard and a stored fingerprint. It says little when both merely resemble some
+common sound: a voice, a hiss, a drone. The cohort is a sample of such sounds; if q and r are alike only through cohort member k,
+s(q, r) is about s(q, k) * s(k, r), so what counts is the distinct similarity
+
+    x = s(q, r) - max_k s(q, k) * s(k, r),   k among the members nearest to q
+
+(cohort normalisation as in speaker verification, Auckenthaler et al., Digital Signal Processing 10, 2000, but per pair, so that a
+recording under a voice is not punished for the voice). The curve is log p(x | this recording, under any of the conditions on air) -
+log p(x | another recording). Summed over the windows of an alignment it would be the log-likelihood ratio, were windows
+independent; they overlap and music repeats itself, so on unknown audio the best sum of a hop over a catalogue of N fingerprints is
+found to exceed e with probability N * exp(-(offset + slope * e)), with slope below 1. Setting that to the budget per hop and
+solving for e gives `needed`.
 """
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+NEAREST = 3
+"""Cohort members that may account for a similarity."""
+BLAND = 1e-9
+"""Below this a distinct similarity is that of silence, whose fingerprint is zero: it says nothing."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
-    """The fitted curve and the tail of its sums on unknown audio."""
+    """The fitted curve, the cohort, and the tail of the sums on unknown audio."""
 
-    similarities: tuple[float, ...]
-    """Knots of the curve, rising."""
-    nats: tuple[float, ...]
-    """Value at each knot; linear between, constant beyond."""
+    knots: NDArray[np.float32]
+    """Distinct similarities, rising, [n]."""
+    nats: NDArray[np.float32]
+    """Value at each knot, [n]; linear between, constant beyond."""
+    cohort: NDArray[np.float32]
+    """Fingerprints of common sounds, [members, dim]."""
+    shared: float
+    """How much of the similarity of a true pair the cohort usually accounts for."""
     tail_offset: float
     tail_slope: float
     recipe: str
     """Hash of the encoder recipe it was fitted to."""
 
-    def of(self, similarity: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the evidence of each similarity, same shape."""
-        return np.interp(similarity, self.similarities, self.nats).astype(np.float32)
+    def __repr__(self) -> str:
+        return (
+            f"Evidence(recipe {self.recipe}, cohort of {len(self.cohort)}, tail {self.tail_offset:.1f} + {self.tail_slope:.3f} e)"
+        )
+
+    @property
+    def lowest(self) -> float:
+        """What a window says that is not like the recording at all."""
+        return float(self.nats[0])
+
+    @property
+    def highest(self) -> float:
+        """What one window can say at most."""
+        return float(self.nats[-1])
+
+    def of(self, distinct: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the evidence of each distinct similarity, same shape; silence says nothing."""
+        return np.where(np.abs(distinct) < BLAND, 0.0, np.interp(distinct, self.knots, self.nats)).astype(np.float32)
+
+    def of_hit(self, similarity: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return about what each plain similarity says, where the stored fingerprint is not at hand."""
+        return self.of(similarity - np.float32(self.shared))
+
+    def context(self, vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the cohort members nearest to each vector [n, dim], times their similarity to it: [n, NEAREST, dim].
+
+        The inner product of such a row with a stored fingerprint is the similarity that the member accounts for.
+        """
+        similarity = vectors @ self.cohort.T
+        nearest = np.argpartition(-similarity, NEAREST, axis=1)[:, :NEAREST]
+        weight = np.take_along_axis(similarity, nearest, axis=1).clip(0.0)
+        rows: NDArray[np.float32] = self.cohort[nearest] * weight[:, :, None]
+        return rows
 
     def needed(self, fingerprints: int, false_alarms_per_hop: float) -> float:
         """Return the evidence that unknown audio exceeds no more often than the budget, for a catalogue of so many fingerprints."""
@@ -53,20 +96,3 @@ class Evidence:
         Even odds where one such alignment is expected by chance in a quarter of an hour of unknown audio.
         """
         return 1.0 / (1.0 + math.exp(-min(self.tail_slope * evidence - self.strangeness(fingerprints, 1 / 1800), 50.0)))
-
-    def to_json(self) -> str:
-        """Write it as JSON."""
-        return json.dumps(asdict(self), indent=1) + "\n"
-
-    @classmethod
-    def from_json(cls, text: str) -> Evidence:
-        """Read what `to_json` wrote.
-
-        Raises:
-            ValueError: The text is no such thing.
-        """
-        try:
-            fields = json.loads(text)
-            return cls(**{**fields, "similarities": tuple(fields["similarities"]), "nats": tuple(fields["nats"])})
-        except (TypeError, KeyError) as error:
-            raise ValueError(f"not an evidence file: {error!r}") from error

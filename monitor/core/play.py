@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from monitor.core.alignment import Alignment, References, stored
 from monitor.core.evidence import Evidence
-from monitor.core.ring import Ring
+from monitor.core.ring import Heard, Ring
 
 FITTED = 240
 """Windows the line is fitted through: two minutes."""
@@ -101,14 +101,14 @@ class LivePlay:
         """
         newest = ring.newest
         length = int(min(ring.capacity, newest + 1, max(self.line.at(newest), 0.0) / self.line.speed + 2))
-        heard, present = ring.last(max(length, 1))
-        hops = np.arange(newest - len(heard) + 1, newest + 1)
+        heard = ring.last(max(length, 1))
+        hops = heard.hops
         mine = self.stored_along(hops)
-        similarity = np.einsum("nd,nd->n", heard, mine)
-        beyond = similarity.copy()
+        similarity = heard.similarity(mine)
+        distinct = heard.distinct(mine)
         for other in others:
-            beyond = np.minimum(beyond, np.where(hops < sure, other.unexplained(heard, hops, mine), similarity))
-        nats = np.where(present, self._evidence.of(beyond), 0.0)
+            distinct = np.where(hops < sure, np.minimum(distinct, other.unexplained(heard, mine)), distinct)
+        nats = np.where(heard.present, self._evidence.of(distinct), 0.0)
         back = nats[::-1].cumsum()
         peak = np.maximum.accumulate(back)
         since = np.arange(len(back)) - np.maximum.accumulate(np.where(back >= peak, np.arange(len(back)), 0))
@@ -121,55 +121,51 @@ class LivePlay:
         self.last_hop = self.first_hop + int(forward.argmax())
         self.total = float(forward[-1])
         inside = slice(len(nats) - taken, None)
-        good = present[inside] & (nats[inside] > 0)
+        good = heard.present[inside] & (nats[inside] > 0)
         self._alike_sum = float(similarity[inside][good].sum())
         self._alike_count = int(good.sum())
-        for hop, vector, there in zip(hops[inside], heard[inside], present[inside], strict=True):
-            if there:
-                self._note_position(int(hop), vector)
+        for number in np.nonzero(good)[0] + len(nats) - taken:
+            self._note_position(int(hops[number]), heard.vectors[number], float(nats[number]))
         self._refit()
 
     def stored_along(self, hops: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the stored fingerprints [n, dim] on the line, at rising hops [n]."""
         return along(self._references, self.reference_id, self.line, hops)
 
-    def unexplained(self, heard: NDArray[np.float32], hops: NDArray[np.int64], theirs: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return by how much what was heard is more like other fingerprints than this play alone would make it, all [n, dim].
+    def unexplained(self, heard: Heard, theirs: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how alike what was heard and other fingerprints [n, dim] are beyond common sounds and beyond this play.
 
         Hops outside the play are not explained by it.
         """
-        mine = self.stored_along(hops)
-        similarity = np.einsum("nd,nd->n", heard, theirs)
-        own = np.einsum("nd,nd->n", heard, mine).clip(0.0)
-        shared = np.einsum("nd,nd->n", mine, theirs).clip(0.0)
-        inside = (hops >= self.first_hop) & (hops <= self.last_hop)
-        rest: NDArray[np.float32] = np.where(inside, similarity - own * shared, similarity)
+        mine = self.stored_along(heard.hops)
+        shared = heard.similarity(mine).clip(0.0) * np.einsum("nd,nd->n", mine, theirs).clip(0.0)
+        inside = (heard.hops >= self.first_hop) & (heard.hops <= self.last_hop)
+        distinct = heard.distinct(theirs)
+        rest: NDArray[np.float32] = np.where(inside, np.minimum(distinct, heard.similarity(theirs) - shared), distinct)
         return rest
 
-    def hear(self, hop: int, vector: NDArray[np.float32]) -> float:
-        """Take the next fingerprint; return what it said, in nats."""
-        alike = float(self.stored_along(np.array([hop]))[0] @ vector)
-        nats = float(self._evidence.of(np.float32(alike)))  # type: ignore[arg-type]
+    def hear(self, heard: Heard) -> None:
+        """Take the next fingerprint, the only one in `heard`."""
+        hop, mine = heard.newest, self.stored_along(heard.hops)
+        nats = float(self._evidence.of(heard.distinct(mine))[0])
         self.total += nats
         if nats > 0:
-            self._alike_sum += alike
+            self._alike_sum += float(heard.similarity(mine)[0])
             self._alike_count += 1
         if self.total > self.best_total:
             self.best_total, self.last_hop = self.total, hop
-        if nats > CLEAR_NATS and self._note_position(hop, vector):
+        if self._note_position(hop, heard.vectors[0], nats):
             self._refit()
-        return nats
 
     def lost(self, hop: int) -> bool:
         """Say whether the play is over: the recording has ended, or it has not been heard for too long."""
         return self.line.at(hop) >= self._references.hops(self.reference_id) + 1 or hop - self.last_hop > self._bridge
 
-    def _note_position(self, hop: int, vector: NDArray[np.float32]) -> bool:
-        """Keep where in the recording a window was, to a fraction of a hop."""
+    def _note_position(self, hop: int, vector: NDArray[np.float32], nats: float) -> bool:
+        """Keep where in the recording a window was, to a fraction of a hop; say whether it could tell."""
         near = round(self.line.at(hop))
         alike = stored(self._references, self.reference_id, near - 2, 5) @ vector
         top = int(alike[1:4].argmax()) + 1
-        nats = float(self._evidence.of(alike[top : top + 1])[0])
         left, middle, right = (float(alike[top + step]) for step in (-1, 0, 1))
         bend = left - 2 * middle + right
         if nats <= CLEAR_NATS or bend >= -1e-3:

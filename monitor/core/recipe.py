@@ -27,6 +27,8 @@ class Recipe:
     mel_high_hz: float = 4000.0
     dynamic_range_db: float = 80.0
     """Level range below the window's own maximum that the features keep."""
+    silence_db: float = -66.0
+    """Windows below this level (dBFS, mean power) have the fingerprint zero: scaled up, they would be but noise."""
     network: str = "compact"
     """Name in the registry of `encoder/networks.py`."""
     dim: int = 128

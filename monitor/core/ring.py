@@ -6,23 +6,70 @@ missing. Knows nothing of recordings.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.evidence import NEAREST
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Heard:
+    """Consecutive hops of a stream, oldest first."""
+
+    newest: int
+    """Hop of the last."""
+    vectors: NDArray[np.float32]
+    """[n, dim]; zero where nothing was heard."""
+    context: NDArray[np.float32]
+    """What common sounds account for, [n, NEAREST, dim], see `Evidence.context`."""
+    present: NDArray[np.bool_]
+    """[n]: what was heard."""
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    @property
+    def hops(self) -> NDArray[np.int64]:
+        """[n], rising by one."""
+        return np.arange(self.newest - len(self) + 1, self.newest + 1)
+
+    def tail(self, count: int) -> Heard:
+        """Return the last `count` hops."""
+        first = len(self) - count
+        return Heard(
+            newest=self.newest,
+            vectors=self.vectors[first:],
+            context=self.context[first:],
+            present=self.present[first:],
+        )
+
+    def similarity(self, stored: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the inner product [n] of what was heard and stored fingerprints [n, dim]."""
+        plain: NDArray[np.float32] = np.einsum("nd,nd->n", self.vectors, stored)
+        return plain
+
+    def distinct(self, stored: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the similarity [n] to stored fingerprints [n, dim] beyond what common sounds account for."""
+        common: NDArray[np.float32] = np.einsum("nkd,nd->nk", self.context, stored).max(axis=1).clip(0.0)
+        return self.similarity(stored) - common
+
 
 class Ring:
-    """Fingerprints [capacity, dim] of consecutive hops, the newest at `newest`."""
+    """Fingerprints of consecutive hops, the newest at `newest`; holds `capacity` of them."""
 
     def __init__(self, capacity: int, dim: int) -> None:
         self._vectors = np.zeros((capacity, dim), np.float32)
+        self._context = np.zeros((capacity, NEAREST, dim), np.float16)
         self._held = np.full(capacity, -1, np.int64)
         self.newest = -1
 
     def __repr__(self) -> str:
         return f"Ring({len(self._held)} hops, newest {self.newest})"
 
-    def put(self, hop: int, vector: NDArray[np.float32]) -> None:
-        """Keep the vector [dim] of a hop.
+    def put(self, hop: int, vector: NDArray[np.float32], context: NDArray[np.float32]) -> None:
+        """Keep the vector [dim] of a hop and its context [NEAREST, dim].
 
         Raises:
             ValueError: The hop is not newer than the newest.
@@ -31,19 +78,21 @@ class Ring:
             raise ValueError(f"hop {hop} is not newer than {self.newest}")
         at = hop % len(self._held)
         self._vectors[at] = vector
+        self._context[at] = context
         self._held[at] = hop
         self.newest = hop
 
-    def last(self, count: int, *, until: int | None = None) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
-        """Return the vectors [count, dim] of the hops up to `until` (the newest), oldest first, and which of them were heard.
-
-        Those not heard, or no longer kept, are zero.
-        """
-        end = self.newest if until is None else until
-        hops = np.arange(end - count + 1, end + 1)
+    def last(self, count: int) -> Heard:
+        """Return the newest `count` hops; those not heard, or no longer kept, are not present."""
+        hops = np.arange(self.newest - count + 1, self.newest + 1)
         at = hops % len(self._held)
-        heard = (self._held[at] == hops) & (hops >= 0)
-        return np.where(heard[:, None], self._vectors[at], 0.0).astype(np.float32), heard
+        present = (self._held[at] == hops) & (hops >= 0)
+        return Heard(
+            newest=self.newest,
+            vectors=np.where(present[:, None], self._vectors[at], np.float32(0.0)),
+            context=np.where(present[:, None, None], self._context[at], np.float16(0.0)).astype(np.float32),
+            present=present,
+        )
 
     @property
     def capacity(self) -> int:

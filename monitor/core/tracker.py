@@ -21,7 +21,7 @@ from monitor.core.alignment import SPAN, Alignment, References, score
 from monitor.core.evidence import Evidence
 from monitor.core.hits import Hits
 from monitor.core.play import Line, LivePlay, along
-from monitor.core.ring import Ring
+from monitor.core.ring import Heard, Ring
 from monitor.messages import EventKind, Play, PlayEvent
 
 START_AFTER_S = 0.3
@@ -56,10 +56,11 @@ class Tracker:
     def __init__(self, stream: str, limits: TrackerLimits, evidence: Evidence) -> None:
         self._stream, self._limits, self._evidence = stream, limits, evidence
         self._ring = Ring(limits.ring_hops, limits.dim)
-        self._hits = Hits(single=0.6 * evidence.nats[-1])
+        self._hits = Hits(single=0.6 * evidence.highest)
         self._live: list[LivePlay] = []
         self._past: list[LivePlay] = []
         self._count = 0
+        self._fingerprints = 0
 
     def __repr__(self) -> str:
         return f"Tracker({self._stream}, {len(self._live)} on air)"
@@ -67,9 +68,10 @@ class Tracker:
     def step(
         self,
         hop: int,
-        vector: NDArray[np.float32],
+        fingerprint: tuple[NDArray[np.float32], NDArray[np.float32]],
         hits: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
         references: References,
+        *,
         needed: float,
         fingerprints: int,
     ) -> list[PlayEvent]:
@@ -77,7 +79,7 @@ class Tracker:
 
         Args:
             hop: Which hop; hops rise, missing ones were not heard.
-            vector: The fingerprint [dim].
+            fingerprint: The vector [dim] and its context, see `Evidence.context`.
             hits: Reference ids, positions (hops) and similarities, [k] each; an id of -1 is no hit.
             references: What is stored now.
             needed: Evidence a play needs to be told, in nats.
@@ -86,57 +88,49 @@ class Tracker:
         Returns:
             What there is to say, in order.
         """
-        self._ring.put(hop, vector)
+        self._ring.put(hop, *fingerprint)
+        self._fingerprints = fingerprints
         found, positions, similarity = hits
         there = found >= 0
-        self._hits.put(hop, found[there], positions[there], self._evidence.of(similarity[there]))
-        events = self._follow(hop, vector, references, fingerprints)
-        heard, present = self._ring.last(SPAN)
+        self._hits.put(hop, found[there], positions[there], self._evidence.of_hit(similarity[there]))
+        heard = self._ring.last(SPAN)
+        events = self._follow(heard.tail(1), references)
         proposals = [(who, at) for who, at in self._hits.proposals(hop) if references.hops(who) and not self._on_line(who, at, hop)]
         if proposals:
-            alignments = score(heard, present, hop, proposals, references, self._evidence)
-            for candidate in sorted(alignments, key=lambda one: -one.evidence):
+            for candidate in sorted(score(heard, proposals, references, self._evidence), key=lambda one: -one.evidence):
                 if candidate.evidence >= needed:
-                    events += self._consider(candidate, heard, present, references, needed, fingerprints)
+                    events += self._consider(candidate, heard, references, needed)
         return events
 
-    def close(self, references: References, fingerprints: int) -> list[PlayEvent]:
+    def close(self, references: References) -> list[PlayEvent]:
         """End all plays: nothing more will be heard."""
-        events = [self._event(EventKind.ENDED, play, references, fingerprints) for play in self._live]
+        events = [self._event(EventKind.ENDED, play, references) for play in self._live]
         self._live.clear()
         return events
 
-    def _follow(self, hop: int, vector: NDArray[np.float32], references: References, fingerprints: int) -> list[PlayEvent]:
-        events = []
+    def _follow(self, newest: Heard, references: References) -> list[PlayEvent]:
+        events, hop = [], newest.newest
         for play in list(self._live):
             if references.hops(play.reference_id):
-                play.hear(hop, vector)
+                play.hear(newest)
             if not references.hops(play.reference_id) or play.lost(hop):
                 self._live.remove(play)
                 self._past = [*self._past[-7:], play]
-                events.append(self._event(EventKind.ENDED, play, references, fingerprints))
+                events.append(self._event(EventKind.ENDED, play, references))
             elif self._limits.update_every_hops and hop - play.told_hop >= self._limits.update_every_hops:
                 play.told_hop = hop
-                events.append(self._event(EventKind.UPDATED, play, references, fingerprints))
+                events.append(self._event(EventKind.UPDATED, play, references))
         return events
 
     def _on_line(self, who: int, position: int, hop: int) -> bool:
         """Say whether a live play already is at this place."""
         return any(play.reference_id == who and abs(play.line.at(hop) - position) < 2.0 for play in self._live)
 
-    def _consider(
-        self,
-        found: Alignment,
-        heard: NDArray[np.float32],
-        present: NDArray[np.bool_],
-        references: References,
-        needed: float,
-        fingerprints: int,
-    ) -> list[PlayEvent]:
+    def _consider(self, found: Alignment, heard: Heard, references: References, needed: float) -> list[PlayEvent]:
         """Decide what an alignment with enough evidence is: a new play, a jump, another name, or nothing."""
         recent = [*self._live, *(past for past in self._past if past.last_hop > found.hop - SPAN)]
         for play in recent:
-            own, beyond, alike = self._compare(found, play, heard, present, references)
+            own, beyond, alike = self._compare(found, play, heard.tail(found.hops), references)
             if beyond >= needed:
                 continue
             if found.evidence < own + BETTER_NATS:
@@ -145,14 +139,14 @@ class Tracker:
                 continue
             if play in self._live and (play.reference_id != found.reference_id or not self._restarted(play, found)):
                 play.jump(found, self._ring)
-                return [self._event(EventKind.UPDATED, play, references, fingerprints)]
+                return [self._event(EventKind.UPDATED, play, references)]
         same = [one for one in self._live if one.reference_id == found.reference_id]
         for play in same:
             if found.hop - play.last_hop < self._limits.bridge_hops // 4 and play.last_hop >= found.hop - found.hops:
                 return []
             if not self._restarted(play, found):
                 play.jump(found, self._ring)
-                return [self._event(EventKind.UPDATED, play, references, fingerprints)]
+                return [self._event(EventKind.UPDATED, play, references)]
         number, bridge = self._count + 1, self._limits.bridge_hops
         begun = LivePlay(number, found, self._ring, references, self._evidence, bridge=bridge, others=recent)
         for past in [*self._past, *same]:
@@ -164,41 +158,32 @@ class Tracker:
         for play in same:
             self._live.remove(play)
             self._past = [*self._past[-7:], play]
-            events.append(self._event(EventKind.ENDED, play, references, fingerprints))
+            events.append(self._event(EventKind.ENDED, play, references))
         self._count = number
         self._live.append(begun)
-        return [*events, self._event(EventKind.STARTED, begun, references, fingerprints)]
+        return [*events, self._event(EventKind.STARTED, begun, references)]
 
     def _restarted(self, play: LivePlay, found: Alignment) -> bool:
         """Say whether a jump goes back to the beginning of the recording, from well inside it: a second play."""
         begin = found.hop - found.hops + 1
         return found.at(begin) * self._limits.hop_s < 2.0 and play.line.at(play.last_hop) * self._limits.hop_s > 10.0
 
-    def _compare(
-        self,
-        found: Alignment,
-        play: LivePlay,
-        heard: NDArray[np.float32],
-        present: NDArray[np.bool_],
-        references: References,
-    ) -> tuple[float, float, float]:
+    def _compare(self, found: Alignment, play: LivePlay, heard: Heard, references: References) -> tuple[float, float, float]:
         """Compare an alignment with a play, over the alignment's hops.
 
         Returns:
             The play's own evidence, the evidence the alignment has beyond what the play explains, and the mean similarity of the
             two recordings where both are.
         """
-        hops = np.arange(found.hop - found.hops + 1, found.hop + 1)
-        sound, there = heard[SPAN - found.hops :], present[SPAN - found.hops :]
-        theirs = along(references, found.reference_id, Line(found.hop, found.position, found.speed), hops)
-        mine = play.stored_along(hops)
-        both = there & (hops >= play.first_hop) & (hops <= play.last_hop)
-        own = float(self._evidence.of(np.einsum("nd,nd->n", sound, mine))[both].sum())
-        beyond = np.where(there, self._evidence.of(play.unexplained(sound, hops, theirs)), 0.0)
+        theirs = along(references, found.reference_id, Line(found.hop, found.position, found.speed), heard.hops)
+        mine = play.stored_along(heard.hops)
+        both = heard.present & (heard.hops >= play.first_hop) & (heard.hops <= play.last_hop)
+        own = float(self._evidence.of(heard.distinct(mine))[both].sum())
+        beyond = np.where(heard.present, self._evidence.of(play.unexplained(heard, theirs)), 0.0)
         alike = float(np.einsum("nd,nd->n", mine, theirs)[both].mean()) if both.any() else 0.0
         return own, float(beyond[::-1].cumsum().max()), alike
 
-    def _event(self, kind: EventKind, play: LivePlay, references: References, fingerprints: int) -> PlayEvent:
+    def _event(self, kind: EventKind, play: LivePlay, references: References) -> PlayEvent:
         """Put a play into seconds."""
         hop_s, window_s = self._limits.hop_s, self._limits.window_s
         start_s, end_s = play.first_hop * hop_s + START_AFTER_S, play.last_hop * hop_s + END_AFTER_S
@@ -222,7 +207,7 @@ class Tracker:
                 speed=line.speed,
                 score=play.similarity,
                 evidence=play.best_total,
-                confidence=self._evidence.confidence(play.best_total, fingerprints),
+                confidence=self._evidence.confidence(play.best_total, self._fingerprints),
                 detected_s=play.detected_hop * hop_s + window_s,
             ),
         )

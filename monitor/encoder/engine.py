@@ -42,7 +42,7 @@ class Engine:
             self.encode(np.zeros((size, self.recipe.window_samples), np.float32))
 
     def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
-        """Return the fingerprints [n, dim], unit length, of windows [n, window_samples], full scale 1.0."""
+        """Return the fingerprints [n, dim] of windows [n, window_samples], full scale 1.0: unit length, or zero for silence."""
         parts = [self._encode(windows[at : at + BATCH_SIZES[-1]]) for at in range(0, len(windows), BATCH_SIZES[-1])]
         return np.concatenate(parts) if parts else np.zeros((0, self.recipe.dim), np.float32)
 
@@ -55,6 +55,8 @@ class Engine:
         with torch.autocast(self.device.type, self._half, enabled=self._autocast):
             vectors = self._network(features)
         result: NDArray[np.float32] = vectors[: len(windows)].float().cpu().numpy()
+        level = np.einsum("ns,ns->n", windows, windows) / self.recipe.window_samples
+        result[level < 10.0 ** (self.recipe.silence_db / 10.0)] = 0.0
         return result
 
 

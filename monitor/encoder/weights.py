@@ -6,17 +6,22 @@ Knows the file and its checks. A damaged or foreign file is refused; nothing in 
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
+from safetensors.numpy import save_file as save_numpy
 from safetensors.torch import save_file
 
 from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
 from monitor.errors import EncoderError
 
+EVIDENCE_SUFFIX = ".evidence"
+"""A safetensors file too, under a name that is not an encoder's."""
 INSTALLED = Path(__file__).with_name("weights")
 
 
@@ -70,16 +75,27 @@ def load(path: Path) -> tuple[Recipe, dict[str, torch.Tensor]]:
     return recipe, tensors
 
 
+def save_evidence(path: Path, evidence: Evidence) -> None:
+    """Write an evidence file."""
+    numbers = {"shared": evidence.shared, "tail_offset": evidence.tail_offset, "tail_slope": evidence.tail_slope}
+    metadata = {"recipe": evidence.recipe, "numbers": json.dumps(numbers)}
+    tensors = {"knots": evidence.knots, "nats": evidence.nats, "cohort": evidence.cohort.astype(np.float16)}
+    save_numpy({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path, metadata=metadata)
+
+
 def load_evidence(name: str, recipe: Recipe) -> Evidence:
     """Read what similarities of an encoder's fingerprints say; the file lies beside the weights.
 
     Raises:
         EncoderError: There is no such file, or it was fitted to other weights.
     """
-    path = find(name).with_suffix(".evidence.json")
+    path = find(name).with_suffix(EVIDENCE_SUFFIX)
     try:
-        evidence = Evidence.from_json(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        with safe_open(path, framework="np") as opened:
+            metadata = opened.metadata() or {}
+            tensors = {key: opened.get_tensor(key).astype(np.float32) for key in ("knots", "nats", "cohort")}
+        evidence = Evidence(**tensors, **json.loads(metadata["numbers"]), recipe=metadata["recipe"])
+    except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise EncoderError(f"{path} cannot be used ({error}); install the encoder again, or run `monitor evaluate fit`") from error
     if evidence.recipe != recipe.hash:
         raise EncoderError(f"{path} was fitted to other weights ({evidence.recipe}, not {recipe.hash}); run `monitor evaluate fit`")

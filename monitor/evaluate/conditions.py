@@ -55,6 +55,7 @@ class Studio:
         self._random = np.random.default_rng(seed)
         self._seed = seed
         self._rooms = rooms.bank(seed, ROOMS, rate_hz, rate_hz)
+        self._degraders: dict[tuple[Chain, int], Degrader] = {}
         self._direct = np.zeros((1, 1), np.float32)
         self._direct[0, 0] = 1.0
 
@@ -72,12 +73,19 @@ class Studio:
         offset = max(-first, 0)
         cut[offset : offset + len(inside)] = inside
         sound = torch.from_numpy(resample(cut, size + past))[None]
-        fft = 1 << (size + 2 * past).bit_length()
-        self._seed += 1
-        degrade = Degrader(condition.chain, self._rooms, self._direct, rate, torch.device("cpu"), self._seed, fft=fft)
-        heard = degrade(sound, self._laid(self._voices, size + past), self._laid(self._noises, size + past), sound, size)
+        heard = self._degrader(condition.chain, 1 << (size + 2 * past).bit_length())(
+            sound, self._laid(self._voices, size + past), self._laid(self._noises, size + past), sound, size
+        )
         result: NDArray[np.float32] = (heard[0] * 0.7).numpy()
         return result
+
+    def _degrader(self, chain: Chain, fft: int) -> Degrader:
+        """Return the degrader of a chain; making one transforms all rooms, so it is kept."""
+        if (chain, fft) not in self._degraders:
+            self._degraders[chain, fft] = Degrader(
+                chain, self._rooms, self._direct, self._rate_hz, torch.device("cpu"), self._seed + len(self._degraders), fft=fft
+            )
+        return self._degraders[chain, fft]
 
     def _laid(self, clips: Clips, size: int) -> torch.Tensor:
         at = int(self._random.integers(0, len(clips.pcm) - size))

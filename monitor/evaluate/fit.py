@@ -1,18 +1,17 @@
 """Fits what a similarity says (`core/evidence.py`) to an encoder, on the validation split.
 
-The curve: log of two histograms of similarities, smoothed and made to rise: those of heard windows with the stored window at the
-true place
-(every condition of `conditions.py` counts the same), and those with windows of other recordings. The tail: recordings whose
-package is not in the
-catalogue, speech and noise are looked up as a stream would be; beyond a high level x0, the best evidence of a hop falls off as
-exp(-slope (x - x0)), with the maximum-likelihood slope 1 / mean excess.
+The cohort: fingerprints of music, voices and noise of the train split. The curve: log of two histograms of distinct
+similarities, smoothed and made to rise: those of heard windows with the stored window at the true place (every condition of
+`conditions.py` counts the same), and those with windows of other recordings. The tail: recordings whose package is not in the
+catalogue, speech and noise are looked up as a stream would be; beyond a high level e0, the best evidence of a hop falls off as
+exp(-slope (e - e0)), with the maximum-likelihood slope 1 / mean excess.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -30,7 +29,11 @@ from monitor.pipeline.ports import Encoder
 from monitor.train.data import Clips, open_split
 
 QUERY_S = 12.0
+COHORT = {"music": 1200, "speech": 400, "noise": 400}
+"""Windows drawn from each kind of the train split."""
 BINS = np.linspace(-0.6, 1.0, 81)
+STRANGERS = 3000
+"""Windows of other recordings that the windows of a recording are compared with."""
 LOWEST_NATS, HIGHEST_NATS = -1.5, 9.0
 """One window never says more: what is rarer than this in the histograms was not measured."""
 TAIL_SHARE = 0.005
@@ -61,12 +64,21 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     sounds = {number: read(music, number) for number in tracks}
     stored = {number: encoder.encode(windows(sound, recipe)) for number, sound in sounds.items()}
     say(f"{len(tracks)} recordings, {sum(len(rows) for rows in stored.values())} fingerprints")
-    same, other = _similarities(
-        sounds, stored, music.packages, encoder, recipe, Studio(voices, noises, rate_hz=8000, seed=seed), random
+    blank = np.zeros(1, np.float32)
+    cohort = Evidence(
+        knots=blank,
+        nats=blank,
+        cohort=_cohort(cache, encoder, recipe, random),
+        shared=0.0,
+        tail_offset=0.0,
+        tail_slope=1.0,
+        recipe=recipe.hash,
     )
+    studio = Studio(voices, noises, rate_hz=recipe.sample_rate_hz, seed=seed)
+    same, other, shared = _similarities(sounds, stored, music.packages, encoder, recipe, cohort, studio, random)
     knots, nats = _curve(same, other)
-    evidence = Evidence(similarities=knots, nats=nats, tail_offset=0.0, tail_slope=1.0, recipe=recipe.hash)
-    say(f"curve from {len(same)} true and {int(other.sum())} other pairs")
+    evidence = replace(cohort, knots=knots, nats=nats, shared=shared)
+    say(f"curve from {len(same)} true and {int(other.sum())} other pairs; the cohort accounts for {shared:.2f} of a true one")
     unknown = {package for index, package in enumerate(sorted(set(music.packages))) if index % 3 == 0}
     known = [number for number in tracks if music.packages[number] not in unknown]
     library = MemoryLibrary([music.paths[number] for number in known], [stored[number] for number in known])
@@ -78,7 +90,7 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     slope = 1.0 / float(beyond.mean())
     offset = math.log(library.rows) - math.log(len(beyond) / len(best)) - slope * level
     say(f"tail: {len(beyond)} of {len(best)} hops beyond {level:.1f} nats, slope {slope:.3f}, farthest {best.max():.1f}")
-    fitted = Evidence(similarities=knots, nats=nats, tail_offset=offset, tail_slope=slope, recipe=recipe.hash)
+    fitted = replace(evidence, tail_offset=offset, tail_slope=slope)
     return Fit(evidence=fitted, same=len(same), other=int(other.sum()), unknown_hops=len(best), tail_hops=len(beyond))
 
 
@@ -95,18 +107,30 @@ def stretch(clips: Clips, limit: int = 8000 * 1800) -> NDArray[np.float32]:
 
 def best_evidence(vectors: NDArray[np.float32], library: MemoryLibrary, evidence: Evidence) -> NDArray[np.float64]:
     """Return, for each hop of a stream [n, dim], the evidence of its best alignment in the library; 0 where there is none."""
-    ring, hits = Ring(SPAN, vectors.shape[1]), Hits(single=0.6 * evidence.nats[-1])
+    ring, hits = Ring(SPAN, vectors.shape[1]), Hits(single=0.6 * evidence.highest)
     best = np.zeros(len(vectors))
     for start in range(0, len(vectors), 512):
         similarity, rows = library.search(vectors[start : start + 512], NEIGHBOURS)
+        context = evidence.context(vectors[start : start + 512])
         owners, positions = library.locate(rows)
         for row, hop in enumerate(range(start, min(start + 512, len(vectors)))):
-            ring.put(hop, vectors[hop])
-            hits.put(hop, owners[row], positions[row], evidence.of(similarity[row]))
+            ring.put(hop, vectors[hop], context[row])
+            hits.put(hop, owners[row], positions[row], evidence.of_hit(similarity[row]))
             proposals = hits.proposals(hop)
             if proposals:
-                best[hop] = max(found.evidence for found in score(*ring.last(SPAN), hop, proposals, library, evidence))
+                best[hop] = max(found.evidence for found in score(ring.last(SPAN), proposals, library, evidence))
     return best
+
+
+def _cohort(cache: Path, encoder: Encoder, recipe: Recipe, random: np.random.Generator) -> NDArray[np.float32]:
+    """Fingerprint random windows of the train split; silent ones are left out."""
+    drawn = []
+    for kind, count in COHORT.items():
+        clips = open_split(cache, "train", kind)
+        for at in random.integers(0, len(clips.pcm) - recipe.window_samples, count):
+            drawn.append(clips.pcm[at : at + recipe.window_samples].astype(np.float32) / 32768.0)
+    vectors = encoder.encode(np.stack(drawn)).astype(np.float16).astype(np.float32)
+    return vectors[np.any(vectors != 0, axis=1)]
 
 
 def _similarities(
@@ -115,27 +139,34 @@ def _similarities(
     packages: Sequence[str],
     encoder: Encoder,
     recipe: Recipe,
+    evidence: Evidence,
     studio: Studio,
     random: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Return similarities at the true place, and the histogram of those with other packages' recordings."""
+) -> tuple[NDArray[np.float64], NDArray[np.int64], float]:
+    """Return distinct similarities at the true place, those with strangers as a histogram, and the cohort's share."""
     same: list[NDArray[np.float64]] = []
+    common: list[NDArray[np.float32]] = []
     other = np.zeros(len(BINS) - 1, np.int64)
     for number, sound in sounds.items():
-        strangers = [rows for one, rows in stored.items() if packages[one] != packages[number]]
-        picked = np.concatenate([rows[:: max(1, len(rows) // 100)] for rows in strangers])
+        strangers = np.concatenate([rows for one, rows in stored.items() if packages[one] != packages[number]])
+        strangers = strangers[random.choice(len(strangers), STRANGERS)]
         for condition in CONDITIONS.values():
             length_s = len(sound) / recipe.sample_rate_hz
             at_s = float(random.uniform(2.0, length_s - QUERY_S * condition.speed - 2.0))
             heard = encoder.encode(windows(studio.query(sound, at_s, QUERY_S, condition), recipe))
+            context = evidence.context(heard)
             position = (at_s / recipe.hop_s) + np.arange(len(heard)) * condition.speed
-            nearest = np.rint(position).astype(int).clip(0, len(stored[number]) - 1)
-            same.append((heard * stored[number][nearest]).sum(1).astype(float))
-            other += np.histogram((heard @ picked.T).ravel(), BINS)[0]
-    return np.concatenate(same), other
+            true = stored[number][np.rint(position).astype(int).clip(0, len(stored[number]) - 1)]
+            audible = np.any(heard != 0, axis=1) & np.any(true != 0, axis=1)
+            accounted = np.einsum("nkd,nd->nk", context, true).max(axis=1).clip(0.0)[audible]
+            same.append(((heard * true).sum(1)[audible] - accounted).astype(float))
+            common.append(accounted)
+            explained = (context.reshape(-1, recipe.dim) @ strangers.T).reshape(*context.shape[:2], -1).max(axis=1).clip(0.0)
+            other += np.histogram((heard @ strangers.T - explained)[audible], BINS)[0]
+    return np.concatenate(same), other, float(np.median(np.concatenate(common)))
 
 
-def _curve(same: NDArray[np.float64], other: NDArray[np.int64]) -> tuple[tuple[float, ...], tuple[float, ...]]:
+def _curve(same: NDArray[np.float64], other: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Return knots and nats of the smoothed log ratio of the two histograms."""
     middle = (BINS[:-1] + BINS[1:]) / 2
     kernel = np.exp(-0.5 * (np.arange(-4, 5) / 1.5) ** 2)
@@ -150,4 +181,4 @@ def _curve(same: NDArray[np.float64], other: NDArray[np.int64]) -> tuple[tuple[f
     usual = int(np.searchsorted(middle, float(np.average(middle, weights=other))))
     ratio[:usual] = ratio[usual]
     rising = np.maximum.accumulate(ratio).clip(LOWEST_NATS, HIGHEST_NATS)
-    return tuple(round(float(knot), 3) for knot in middle), tuple(round(float(value), 3) for value in rising)
+    return middle.astype(np.float32), rising.astype(np.float32)

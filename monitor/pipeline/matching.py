@@ -52,6 +52,7 @@ class Matcher:
         similarity, rows = self.library.search(embeddings.vectors, NEIGHBOURS)
         found, positions = self.library.locate(rows)
         found = np.where(rows >= 0, found, -1)
+        context = self._evidence.context(embeddings.vectors)
         searched_s = time.monotonic()
         events: list[PlayEvent] = []
         for index, stream in enumerate(embeddings.streams):
@@ -60,11 +61,11 @@ class Matcher:
                 tracker = self._trackers[stream] = Tracker(stream, self._limits, self._evidence)
             events += tracker.step(
                 int(embeddings.hops[index]),
-                embeddings.vectors[index],
+                (embeddings.vectors[index], context[index]),
                 (found[index], positions[index], similarity[index]),
                 self.library,
-                self._needed,
-                self.library.rows,
+                needed=self._needed,
+                fingerprints=self.library.rows,
             )
         now_s = time.monotonic()
         self._tell(
@@ -80,7 +81,7 @@ class Matcher:
     def close(self, stream: str) -> list[PlayEvent]:
         """End the plays of a stream that is over."""
         tracker = self._trackers.pop(stream, None)
-        return tracker.close(self.library, self.library.rows) if tracker else []
+        return tracker.close(self.library) if tracker else []
 
     def close_all(self) -> list[PlayEvent]:
         """End all plays of all streams."""
