@@ -105,6 +105,7 @@ class Daemon:
                 engine.recipe,
                 open_source=lambda one: open_source(one, engine.recipe, self._tell),
                 put=self._analysis.put,
+                room=self._analysis.room,
                 closed=lambda name: asyncio.ensure_future(self._analysis.close_stream(name)),
                 tell=self._tell,
             )

@@ -49,7 +49,7 @@ class Analysis:
         self._encoder, self._matcher, self._settings = encoder, matcher, settings
         self._on_events, self._health, self._tell = on_events, health, tell
         self._batcher = Batcher(size=settings.max_batch, max_wait_s=settings.max_wait_s, limit=settings.max_batch)
-        self._arrived = asyncio.Event()
+        self._arrived, self._taken = asyncio.Event(), asyncio.Event()
         self._encoded: asyncio.Queue[tuple[Embeddings | None, list[str]] | None] = asyncio.Queue(2)
         self._closing: dict[str, asyncio.Future[None]] = {}
         self._next_library: Library | None = None
@@ -69,6 +69,12 @@ class Analysis:
             self._tell(WindowsDropped(stream=dropped.stream, count=1, where="batcher"))
         self._arrived.set()
 
+    async def room(self) -> None:
+        """Return when the batcher is half empty: for a source that can wait, and would otherwise make live ones lose theirs."""
+        while len(self._batcher) > self._batcher.limit // 2:
+            self._taken.clear()
+            await self._taken.wait()
+
     async def close_stream(self, stream: str) -> None:
         """End the plays of a stream that is over; return when all that was heard of it is analysed."""
         done = self._closing.setdefault(stream, asyncio.get_running_loop().create_future())
@@ -85,6 +91,7 @@ class Analysis:
             self._health.beat("encoder", time.monotonic())
             batch = self._batcher.take(float("inf") if self._draining or self._closing else time.monotonic())
             if batch:
+                self._taken.set()
                 sound = [window for window in batch if window.samples is not _NO_SOUND]
                 over = [window.stream for window in batch if window.samples is _NO_SOUND]
                 await self._encoded.put((await self._in("encoder", self._encode, sound) if sound else None, over))

@@ -7,7 +7,7 @@ others go on.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import aclosing
 
 import structlog
@@ -32,11 +32,16 @@ class Stations:
         *,
         open_source: Callable[[StreamSettings], Source],
         put: Callable[[Window], None],
+        room: Callable[[], Awaitable[None]],
         closed: Callable[[str], asyncio.Future[None] | asyncio.Task[None]],
         tell: Tell,
     ) -> None:
-        """Take the way sound goes: settings to source, windows to `put`; `closed` ends a stream downstream."""
-        self._recipe, self._open_source, self._put, self._closed, self._tell = recipe, open_source, put, closed, tell
+        """Take the way sound goes: settings to source, windows to `put`; `closed` ends a stream downstream.
+
+        A file that is not played at its own pace waits for `room` instead of being shed.
+        """
+        self._recipe, self._open_source, self._tell = recipe, open_source, tell
+        self._put, self._room, self._closed = put, room, closed
         self._sources: dict[str, Source] = {}
         self._settings: dict[str, StreamSettings] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -88,6 +93,8 @@ class Stations:
             self._sources[name] = source = self._open_source(settings)
             async with aclosing(source.chunks()) as chunks:
                 async for chunk in chunks:
+                    if not settings.realtime:
+                        await self._room()
                     for window in framer.push(chunk):
                         self._put(window)
             _log.info("stream is over", stream=name)
