@@ -68,7 +68,11 @@ def stored(references: References, reference_id: int, start: int, count: int) ->
         dim = references.fingerprints(reference_id, 0, 0).shape[1]
         return np.zeros((count, dim), np.float32)
     inside = references.fingerprints(reference_id, first, last)
-    return np.pad(inside, ((first - start, start + count - last), (0, 0)))
+    if len(inside) == count:
+        return inside
+    table = np.zeros((count, inside.shape[1]), np.float32)
+    table[first - start : last - start] = inside
+    return table
 
 
 def _lines() -> NDArray[np.int64]:
@@ -84,6 +88,8 @@ def _lines() -> NDArray[np.int64]:
 
 
 _LINES = _lines()
+_BAND = np.arange(SPAN)[:, None] + np.arange(2 * MARGIN + 1)
+"""Row of a candidate's table [SPAN + 2 * MARGIN] that stands at each place of the band [SPAN, 2 * MARGIN + 1]."""
 _LINE_SPEED = np.repeat(SPEEDS, len(INTERCEPTS))
 _LINE_SHIFT = np.tile(INTERCEPTS, len(SPEEDS))
 _NEAR_STRAIGHT = (2.0 * np.abs(_LINE_SPEED - 1.0) + 0.1 * np.abs(_LINE_SHIFT)).astype(np.float32)
@@ -110,9 +116,11 @@ def score(heard: Heard, candidates: Sequence[tuple[int, int]], references: Refer
     length = np.array([references.hops(who) for who, _ in candidates])
     places = first[:, None] + np.arange(SPAN + 2 * MARGIN)
     inside = np.lib.stride_tricks.sliding_window_view((places >= 0) & (places < length[:, None]), width, axis=1)
-    bands = np.lib.stride_tricks.sliding_window_view(tables, width, axis=1)
-    similarity = np.matmul(heard.vectors[None, :, None, :], bands)[:, :, 0, :]
-    common = np.matmul(heard.context[None], bands).max(axis=2).clip(0.0)
+    asked = np.concatenate((heard.vectors[:, None], heard.context), axis=1)
+    # One product of everything with everything, of which the band is a quarter: many small ones take longer.
+    every = (tables @ asked.reshape(-1, asked.shape[2]).T).reshape(*tables.shape[:2], *asked.shape[:2])
+    band = every[:, _BAND, np.arange(SPAN)[:, None]]
+    similarity, common = band[..., 0], band[..., 1:].max(axis=3).clip(0.0)
     nats = np.where(inside, evidence.of(similarity - common), evidence.lowest)
     nats = np.where(heard.present[None, :, None], nats, 0.0)
     along = nats[:, np.arange(SPAN)[None, :], _LINES]

@@ -181,12 +181,12 @@ class LivePlay:
             return
         hops, positions, weights = np.array(self._points).T
         for _ in range(2):
-            middle = np.average(hops, weights=weights)
-            level = np.average(positions, weights=weights)
-            spread = np.average((hops - middle) ** 2, weights=weights)
+            share = weights / weights.sum()
+            middle, level = share @ hops, share @ positions
+            spread = share @ (hops - middle) ** 2
             if spread < 1e-6:
                 return
-            speed = float(np.average((hops - middle) * (positions - level), weights=weights) / spread)
+            speed = float(share @ ((hops - middle) * (positions - level)) / spread)
             off = np.abs(positions - level - speed * (hops - middle))
             weights = weights * (off < max(3 * float(np.median(off)), 0.1))
             if weights.sum() <= 0:
