@@ -17,8 +17,9 @@ from monitor.encoder import networks, weights
 from monitor.encoder.features import LogMel
 from monitor.errors import EncoderError
 
-BATCH_SIZES = (1, 4, 16, 64, 256)
-"""The shapes the device sees; a batch is padded up to the next, a longer one is cut."""
+BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256)
+"""The shapes the device sees; a batch is padded up to the next, a longer one is cut. On a CPU padding costs as much as sound does,
+so the steps are short: with 1, 4, 16, 64, 256 a live batch of 70 took three times as long as it needed."""
 
 
 class Engine:

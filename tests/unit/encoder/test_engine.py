@@ -64,7 +64,7 @@ def test_more_than_the_largest_batch_is_cut_and_joined_in_order(weights_file: Pa
     np.testing.assert_allclose(got[[0, 255, 256, 258]], engine.encode(every[[0, 255, 256, 258]]), atol=1e-5)
 
 
-@pytest.mark.parametrize(("count", "shape"), [(1, 1), (2, 4), (4, 4), (5, 16), (64, 64), (65, 256)])
+@pytest.mark.parametrize(("count", "shape"), [(1, 1), (3, 4), (4, 4), (9, 16), (64, 64), (65, 96), (193, 256)])
 def test_the_device_sees_fixed_shapes_only(weights_file: Path, count: int, shape: int) -> None:
     class Shape(torch.nn.Module):
         def forward(self, features: torch.Tensor) -> torch.Tensor:
