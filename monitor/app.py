@@ -151,6 +151,8 @@ class Daemon:
 
     async def _drain(self, tasks: dict[str, asyncio.Task[None]]) -> None:
         """Close the taps and let the pipe empty."""
+        for opener in ("reload", "catalogue"):  # a reload that is under way must not open taps behind our back
+            tasks[opener].cancel()
         await self._stations.stop()
         self._analysis.drain()
         way = [tasks["encoder"], tasks["matcher"]]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,8 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Run the daemon."""
+    # Until the daemon takes it: a reload sent while PyTorch is still being loaded must not end it, and has nothing to reload yet.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
     from monitor import app
 
     app.run(arguments.config)
