@@ -28,5 +28,6 @@ check:
 	.venv/bin/lint-imports
 	deploy/verify.sh
 
-bench: setup
+bench:
+	@deploy/setup.sh bench
 	@.venv/bin/python -m tests.bench

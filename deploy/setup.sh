@@ -3,6 +3,7 @@
 #
 #   deploy/setup.sh          what the daemon and the demo need
 #   deploy/setup.sh test     also the neighbours that the tests talk to (Icecast, Mosquitto, promtool, systemd-analyze)
+#   deploy/setup.sh bench    also what the benchmark talks to (Mosquitto) and runs beside (Chromaprint's fpcalc)
 #
 # Asks for root (or sudo) only when a system package is missing. A second run finds everything there and takes a second.
 set -euo pipefail
@@ -63,6 +64,10 @@ if [ "${1:-}" = test ]; then
   have mosquitto || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
   have promtool || missing+=(prometheus)
   have systemd-analyze || missing+=(systemd)
+fi
+if [ "${1:-}" = bench ]; then
+  have mosquitto || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
+  have fpcalc || missing+=(libchromaprint-tools)
 fi
 [ ${#missing[@]} -eq 0 ] || install_packages "${missing[@]}"
 

@@ -1,8 +1,4 @@
-"""`python -m tests.bench`: how fast it is here. Writes a table, judges nothing.
-
---only encode,lookup    some parts only: encode, extract, lookup, track, build, identify, live
---quick                 tiny sizes: whether it runs, not how fast it is
-"""
+"""`python -m tests.bench`: how fast it is here. Writes bench-out/bench.md, judges nothing."""
 
 from __future__ import annotations
 
@@ -30,10 +26,11 @@ def _parts(text: str) -> list[str]:
 
 def main() -> None:
     """Run the parts in order; the page is written after each, so that an interruption costs only what was not yet measured."""
-    parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", type=_parts, default=list(PARTS), metavar="PART,…", help="default: all")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes")
-    parser.add_argument("--streams", type=int, default=0, metavar="N", help="live: start with so many")
+    parser = argparse.ArgumentParser(prog="tests.bench", description=__doc__)
+    parser.add_argument(
+        "--only", type=_parts, default=list(PARTS), metavar="PART,…", help=f"some only (default: {','.join(PARTS)})"
+    )
+    parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not how fast it is")
     parser.add_argument("--note", default="", help="a line for the head of the page")
     arguments = parser.parse_args()
     OUT.mkdir(exist_ok=True)
