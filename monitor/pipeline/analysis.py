@@ -106,7 +106,8 @@ class Analysis:
         while True:
             self._health.beat("matcher", time.monotonic())
             try:
-                item = await asyncio.wait_for(self._encoded.get(), IDLE_S)
+                async with asyncio.timeout(IDLE_S):  # wait_for of Python 3.11 may swallow a cancellation
+                    item = await self._encoded.get()
             except TimeoutError:
                 continue
             if item is None:
@@ -136,7 +137,8 @@ class Analysis:
     async def _sleep(self) -> None:
         due_s = self._batcher.due_s()
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._wake(), IDLE_S if due_s is None else max(min(due_s - time.monotonic(), IDLE_S), 0.0))
+            async with asyncio.timeout(IDLE_S if due_s is None else max(min(due_s - time.monotonic(), IDLE_S), 0.0)):
+                await self._wake()
 
     async def _wake(self) -> None:
         """Wait for the first window, for a batch to be full, or for an end to be announced."""

@@ -20,8 +20,17 @@ DIM = 128
 SLOTS_A_SECOND = 20
 SLOTS_A_HOP = 10
 HOP_S = 0.5
-EVIDENCE = Evidence(similarities=(0.28, 0.37, 0.75), nats=(-1.5, 0.0, 9.0), tail_offset=4.0, tail_slope=0.35, recipe="made up")
-"""Like what is fitted to a real encoder, in three knots."""
+_COHORT = np.random.default_rng(8).standard_normal((32, DIM)).astype(np.float32)
+EVIDENCE = Evidence(
+    knots=np.array([0.28, 0.37, 0.75], np.float32),
+    nats=np.array([-1.5, 0.0, 9.0], np.float32),
+    cohort=_COHORT / np.linalg.norm(_COHORT, axis=1, keepdims=True),
+    shared=0.04,
+    tail_offset=4.0,
+    tail_slope=0.35,
+    recipe="made up",
+)
+"""Like what is fitted to a real encoder, in three knots, with a cohort that has nothing to do with what is played."""
 PER_HOP = 1.0 / 172800
 """One false alarm a day."""
 LIMITS = TrackerLimits(hop_s=HOP_S, window_s=1.0, dim=DIM, ring_hops=360, bridge_hops=20, min_play_s=2.0, update_every_hops=0)
@@ -137,12 +146,16 @@ def follow(
 ) -> list[tuple[int, PlayEvent]]:
     """Send fingerprints through a tracker; return what it said, and at which hop."""
     needed = EVIDENCE.needed(shelf.rows, PER_HOP)
+    context = EVIDENCE.context(vectors)
     said = []
     for hop in range(len(vectors)) if hops is None else hops:
         near, rows = shelf.search(vectors[hop : hop + 1], 8)
         found, positions = shelf.locate(rows)
         hits = (found[0], positions[0], near[0])
-        said += [(hop, event) for event in tracker.step(hop, vectors[hop], hits, shelf, needed, shelf.rows)]
+        said += [
+            (hop, event)
+            for event in tracker.step(hop, (vectors[hop], context[hop]), hits, shelf, needed=needed, fingerprints=shelf.rows)
+        ]
     return said
 
 
@@ -166,4 +179,4 @@ def listen(air: Air, shelf: Shelf, *, limits: TrackerLimits = LIMITS, noise: flo
     """Let a tracker hear a station from beginning to end; return the plays."""
     tracker = Tracker("radio", limits, EVIDENCE)
     events = [event for _, event in follow(tracker, air.heard(noise), shelf)]
-    return plays_of([*events, *tracker.close(shelf, shelf.rows)])
+    return plays_of([*events, *tracker.close(shelf)])

@@ -6,11 +6,17 @@ import numpy as np
 import pytest
 
 from monitor.core.alignment import SPAN, Alignment, score, stored
+from monitor.core.ring import Heard
 from tests.unit.core.stories import DIM, EVIDENCE, Air, Shelf, fingerprints, recording
 
 SONG = recording(1, 60)
 SHELF = Shelf.of({1: SONG, 2: recording(2, 30)})
-ALL = np.ones(SPAN, np.bool_)
+
+
+def window(vectors: np.ndarray, newest: int, present: np.ndarray | None = None) -> Heard:
+    there = np.ones(SPAN, np.bool_) if present is None else present
+    context = EVIDENCE.context(vectors) * there[:, None, None]
+    return Heard(newest=newest, vectors=vectors * there[:, None], context=context, present=there)
 
 
 def heard(from_s: float, speed: float = 1.0, seconds: float = 12.5, noise: float = 0.5) -> np.ndarray:
@@ -32,7 +38,7 @@ def test_stored_fingerprints_are_zero_outside_the_recording() -> None:
 
 
 def test_the_right_place_is_found_and_a_wrong_one_says_nothing() -> None:
-    right, wrong, stranger = score(heard(20.0), ALL, 500, [(1, 40 + SPAN - 1), (1, 20 + SPAN - 1), (2, SPAN)], SHELF, EVIDENCE)
+    right, wrong, stranger = score(window(heard(20.0), 500), [(1, 40 + SPAN - 1), (1, 20 + SPAN - 1), (2, SPAN)], SHELF, EVIDENCE)
     assert (right.reference_id, right.hop, right.position, right.speed) == (1, 500, 40 + SPAN - 1, 1.0)
     assert right.hops == SPAN
     assert right.similarity == pytest.approx(1 / 1.25**0.5, abs=0.05)
@@ -44,9 +50,11 @@ def test_the_right_place_is_found_and_a_wrong_one_says_nothing() -> None:
 def test_the_evidence_is_the_sum_along_the_line() -> None:
     """A slow and plain second way: straight ahead, window by window."""
     sound = heard(20.0)
-    (found,) = score(sound, ALL, 500, [(1, 40 + SPAN - 1)], SHELF, EVIDENCE)
-    similarity = [float(sound[at] @ SHELF.fingerprints(1, 40 + at, 41 + at)[0]) for at in range(SPAN)]
-    nats = [float(np.interp(one, EVIDENCE.similarities, EVIDENCE.nats)) for one in similarity]
+    (found,) = score(window(sound, 500), [(1, 40 + SPAN - 1)], SHELF, EVIDENCE)
+    stored_ = [SHELF.fingerprints(1, 40 + at, 41 + at)[0] for at in range(SPAN)]
+    similarity = [float(heard_ @ one) for heard_, one in zip(sound, stored_, strict=True)]
+    common = [max(0.0, *(rows @ one)) for rows, one in zip(EVIDENCE.context(sound), stored_, strict=True)]
+    nats = [float(np.interp(one - less, EVIDENCE.knots, EVIDENCE.nats)) for one, less in zip(similarity, common, strict=True)]
     assert found.evidence == pytest.approx(max(sum(nats[at:]) for at in range(SPAN)), abs=1e-3)
     assert found.similarity == pytest.approx(np.mean(similarity), abs=1e-4)
 
@@ -54,7 +62,7 @@ def test_the_evidence_is_the_sum_along_the_line() -> None:
 @pytest.mark.parametrize("speed", [0.94, 0.96, 0.98, 1.02, 1.04, 1.06])
 def test_speed_and_place_are_found(speed: float) -> None:
     position = 40 + (SPAN - 1) * speed
-    (found,) = score(heard(20.0, speed, seconds=13), ALL, 90, [(1, round(position))], SHELF, EVIDENCE)
+    (found,) = score(window(heard(20.0, speed, seconds=13), 90), [(1, round(position))], SHELF, EVIDENCE)
     assert found.speed == pytest.approx(speed, abs=0.021)
     assert found.at(90) == pytest.approx(position, abs=0.6)
     assert found.at(90 - SPAN + 1) == pytest.approx(40, abs=0.8)
@@ -63,25 +71,21 @@ def test_speed_and_place_are_found(speed: float) -> None:
 
 @pytest.mark.parametrize("off", [-1, 1])
 def test_a_candidate_a_hop_beside_is_put_right(off: int) -> None:
-    (found,) = score(heard(20.0), ALL, 90, [(1, 40 + SPAN - 1 + off)], SHELF, EVIDENCE)
+    (found,) = score(window(heard(20.0), 90), [(1, 40 + SPAN - 1 + off)], SHELF, EVIDENCE)
     assert found.position == pytest.approx(40 + SPAN - 1, abs=0.5)
 
 
 def test_it_begins_where_it_began_to_speak_for_the_recording() -> None:
     air = Air(12.5)
     air.play(SONG, 8.0, from_s=20.0)
-    (found,) = score(air.heard(0.5)[:SPAN], ALL, 90, [(1, 40 + SPAN - 1 - 16)], SHELF, EVIDENCE)
+    (found,) = score(window(air.heard(0.5)[:SPAN], 90), [(1, 40 + SPAN - 1 - 16)], SHELF, EVIDENCE)
     assert found.hops == pytest.approx(8, abs=1)
 
 
 def test_hops_that_were_not_heard_say_nothing() -> None:
-    sound, present = heard(20.0), ALL.copy()
+    present = np.ones(SPAN, np.bool_)
     present[5:15] = False
-    sound[5:15] = 0.0
-    whole, holed = (
-        score(vectors, there, 90, [(1, 40 + SPAN - 1)], SHELF, EVIDENCE)[0]
-        for vectors, there in ((heard(20.0), ALL), (sound, present))
-    )
+    whole, holed = (score(window(heard(20.0), 90, there), [(1, 40 + SPAN - 1)], SHELF, EVIDENCE)[0] for there in (None, present))
     assert holed.hops == SPAN
     assert holed.similarity == pytest.approx(whole.similarity, abs=0.03)
     assert holed.evidence == pytest.approx(whole.evidence * 14 / 24, rel=0.1)
@@ -89,9 +93,9 @@ def test_hops_that_were_not_heard_say_nothing() -> None:
 
 def test_nothing_is_said_by_what_lies_outside_the_recording() -> None:
     """Silence stored outside would be a similarity of 0: it must count as against, and harm nothing else."""
-    before, after = score(heard(0.0), ALL, 90, [(1, 3), (1, SHELF.hops(1) + 50)], SHELF, EVIDENCE)
+    before, after = score(window(heard(0.0), 90), [(1, 3), (1, SHELF.hops(1) + 50)], SHELF, EVIDENCE)
     assert before.evidence < 10
-    assert after.evidence == pytest.approx(EVIDENCE.nats[0])
+    assert after.evidence == pytest.approx(EVIDENCE.lowest)
     assert after.hops == 1
 
 

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from monitor.core.evidence import Evidence
+from monitor.core.evidence import NEAREST, Evidence
 
-EVIDENCE = Evidence(similarities=(0.2, 0.4, 0.8), nats=(-1.0, 0.0, 6.0), tail_offset=2.0, tail_slope=0.5, recipe="abc")
+COHORT = np.random.default_rng(4).standard_normal((9, 16)).astype(np.float32)
+COHORT /= np.linalg.norm(COHORT, axis=1, keepdims=True)
+EVIDENCE = Evidence(
+    knots=np.array([0.2, 0.4, 0.8], np.float32),
+    nats=np.array([-1.0, 0.0, 6.0], np.float32),
+    cohort=COHORT,
+    shared=0.1,
+    tail_offset=2.0,
+    tail_slope=0.5,
+    recipe="abc",
+)
 
 
 def test_the_curve_is_linear_between_its_knots_and_flat_beyond() -> None:
@@ -56,19 +64,27 @@ def test_confidence_stands_any_evidence() -> None:
     assert EVIDENCE.confidence(-1000.0, 10**9) == pytest.approx(0.0)
 
 
-def test_it_comes_back_from_json() -> None:
-    assert Evidence.from_json(EVIDENCE.to_json()) == EVIDENCE
-    assert Evidence.from_json(replace(EVIDENCE, recipe="ü").to_json()).recipe == "ü"
+def test_silence_says_nothing() -> None:
+    """Its fingerprint is zero, and so is its likeness to anything: not evidence against a recording that is quiet there."""
+    np.testing.assert_array_equal(EVIDENCE.of(np.array([0.0, 1e-3, -1e-3], np.float32)), [0.0, -1.0, -1.0])
 
 
-@pytest.mark.parametrize("text", ["{}", "[]", "1", '{"similarities": [1], "nats": [1], "more": 2}', "no json", ""])
-def test_what_is_no_evidence_is_refused(text: str) -> None:
-    with pytest.raises(ValueError, match=r"."):
-        Evidence.from_json(text)
+def test_a_hit_is_judged_less_what_is_usually_shared() -> None:
+    np.testing.assert_allclose(EVIDENCE.of_hit(np.array([0.7, 0.5], np.float32)), [3.0, 0.0], atol=1e-5)
 
 
-def test_a_missing_field_is_refused() -> None:
-    content = json.loads(EVIDENCE.to_json())
-    del content["tail_slope"]
-    with pytest.raises(ValueError, match="tail_slope"):
-        Evidence.from_json(json.dumps(content))
+def test_the_range_of_one_window() -> None:
+    assert (EVIDENCE.lowest, EVIDENCE.highest) == (-1.0, 6.0)
+
+
+def test_the_context_is_what_the_nearest_common_sounds_account_for() -> None:
+    """s(q, k) s(k, r) for the members nearest to q, written out."""
+    random = np.random.default_rng(5)
+    heard, stored = random.standard_normal((20, 16)).astype(np.float32), random.standard_normal(16).astype(np.float32)
+    heard[3] = -COHORT.sum(axis=0)
+    context = EVIDENCE.context(heard)
+    assert context.shape == (20, NEAREST, 16)
+    for query, rows in zip(heard, context, strict=True):
+        nearest = sorted(range(len(COHORT)), key=lambda member: -float(query @ COHORT[member]))[:NEAREST]
+        expected = sorted(max(float(query @ COHORT[one]), 0.0) * float(COHORT[one] @ stored) for one in nearest)
+        np.testing.assert_allclose(sorted(rows @ stored), expected, atol=1e-5)

@@ -256,7 +256,7 @@ def test_a_gap_longer_than_the_bridge_ends_the_play_before_it() -> None:
     vectors = air.heard()
     tracker = Tracker("radio", LIMITS, EVIDENCE)
     said = follow(tracker, vectors, SHELF, hops=[*range(70), *range(150, len(vectors))])
-    first, second = plays_of([*(event for _, event in said), *tracker.close(SHELF, SHELF.rows)])
+    first, second = plays_of([*(event for _, event in said), *tracker.close(SHELF)])
     assert first.end_s == pytest.approx(30.0, abs=0.7)
     assert second.start_s == pytest.approx(80.0, abs=0.7)
 
@@ -308,7 +308,7 @@ def test_closing_ends_what_is_on_air_and_nothing_twice() -> None:
     air.play(SONG, 10.0)
     tracker = Tracker("radio", LIMITS, EVIDENCE)
     follow(tracker, air.heard(), SHELF)
-    (event,) = tracker.close(SHELF, SHELF.rows)
+    (event,) = tracker.close(SHELF)
     assert event.kind is EventKind.ENDED
     assert event.play.end_s == pytest.approx(30.0, abs=0.8)
-    assert tracker.close(SHELF, SHELF.rows) == []
+    assert tracker.close(SHELF) == []
