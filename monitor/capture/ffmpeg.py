@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import os
 import re
 import signal
@@ -55,6 +56,8 @@ class Probe:
 def to_samples(data: bytes) -> NDArray[np.float32]:
     """Read ffmpeg's float32 output, shape [n]. Damaged float streams hold NaN and infinity: they become silence."""
     samples = np.frombuffer(data[: len(data) - len(data) % _BYTES], "<f4").astype(np.float32)
+    if math.isfinite(np.dot(samples, samples)):  # a tenth of the time of looking at each, which only what looks damaged needs
+        return samples
     return np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
 
 

@@ -32,10 +32,10 @@ class Loudness:
         """Take sound, shape [n]; return each change it brought, in order: True for silence, False for sound again."""
         data = np.concatenate((self._held, samples))
         count = data.size // self._block
-        blocks = data[: count * self._block].reshape(count, self._block).astype(np.float64)
+        blocks = data[: count * self._block].reshape(count, self._block)
         self._held = data[count * self._block :].copy()
         changes = []
-        for quiet in np.sum(blocks**2, axis=1) < self._limit:
+        for quiet in (np.einsum("nb,nb->n", blocks, blocks) < self._limit).tolist():
             self._quiet = self._quiet + 1 if quiet else 0
             silent = self._quiet >= self._after
             if silent != self._silent:
