@@ -56,7 +56,7 @@ class Probe:
 def to_samples(data: bytes) -> NDArray[np.float32]:
     """Read ffmpeg's float32 output, shape [n]. Damaged float streams hold NaN and infinity: they become silence."""
     samples = np.frombuffer(data[: len(data) - len(data) % _BYTES], "<f4").astype(np.float32)
-    if math.isfinite(np.dot(samples, samples)):  # a tenth of the time of looking at each, which only what looks damaged needs
+    if math.isfinite(np.einsum("n,n->", samples, samples)):  # einsum is quick and raises no warning; most sound is sane
         return samples
     return np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
 
