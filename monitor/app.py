@@ -94,7 +94,9 @@ class Daemon:
             outbox = DiskOutbox(settings.outbox.path, keep_days=settings.outbox.keep_days, tell=self._tell)
             stack.callback(outbox.close)
             _end_left_over(outbox)
-            self._publisher = MqttPublisher(settings.mqtt, outbox, stations=[one.name for one in settings.stream], tell=self._tell)
+            # Those of earlier runs too: what they left on retained topics is cleared as soon as the present streams are applied.
+            known = {*outbox.stations(), *(one.name for one in settings.stream)}
+            self._publisher = MqttPublisher(settings.mqtt, outbox, stations=known, tell=self._tell)
             self._keeper = Keeper(outbox, told=self._publisher.told, tell=self._tell)
             matcher = Matcher(self._library, evidence, engine.recipe, settings.matcher, self._tell)
             self._analysis = Analysis(
@@ -287,11 +289,7 @@ def run(path: Path) -> None:
     """
     settings = config.load(path)
     logs.setup(settings.log, environ=os.environ, secrets=config.secrets(settings), out=sys.stdout)
-
-    async def main() -> None:
-        await Daemon(path, settings).run()
-
-    asyncio.run(main())
+    asyncio.run(Daemon(path, settings).run())
 
 
 def _ports_fit(engine: Engine, snapshot: faiss_store.Snapshot, keeper: Keeper) -> tuple[Encoder, Library, Outbox]:

@@ -132,6 +132,16 @@ class DiskOutbox:
             self._tell(OutboxChanged(depth=self._depth, oldest_utc_s=oldest))
         return len(left)
 
+    def stations(self) -> list[str]:
+        """Return the stations that ever had a message.
+
+        Raises:
+            OutboxUnwritable: The disk did not answer.
+            OutboxError: The file is damaged.
+        """
+        with self._guard, self._mapped():
+            return [row[0] for row in self._database.execute("SELECT name FROM station ORDER BY name")]
+
     def pending(self, limit: int) -> list[Stored]:
         """Return the oldest messages that wait, in the order they were put, so in order of sequence for each station.
 

@@ -85,4 +85,13 @@ def test_streams_come_and_go_and_the_others_do_not_notice(tmp_path: Path, radio:
     assert kinds(listener.events("stays")) == ["started"]
     daemon.signal(signal.SIGTERM)
     assert daemon.wait() == 0, daemon.said
+
+    # Removed while the daemon was down: nobody else would ever clear what is retained of it.
+    assert listener.last("comes/status")["state"] == "offline"
+    daemon.configure({"stays": stays})
+    daemon.start()
+    until(lambda: listener.last("comes/status") == listener.last("comes/now") == b"", 5.0, "cleared, the topics of the removed one")
+    assert listener.last("stays/status")["state"] in ("connecting", "online")
+    daemon.signal(signal.SIGTERM)
+    assert daemon.wait() == 0, daemon.said
     assert "Traceback" not in daemon.said

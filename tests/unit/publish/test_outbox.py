@@ -112,6 +112,11 @@ def test_it_says_how_much_waits_since_when(
     assert facts[-1] == OutboxChanged(depth=0, oldest_utc_s=None)
 
 
+def test_it_knows_the_stations_of_earlier_runs(opened: Callable[[], DiskOutbox], detection: Make) -> None:
+    opened().put([detection(1), detection(2, station="b"), detection(3)])
+    assert opened().stations() == ["b", "radio-1"]
+
+
 def test_plays_that_a_crash_left_on_air_are_ended_once(opened: Callable[[], DiskOutbox], detection: Make) -> None:
     # A daemon killed in the middle of a play never told its end: a subscriber saw it on air for ever.
     outbox = opened()
