@@ -106,6 +106,7 @@ class _Writer:
         if self._form != "table":
             return
         from rich.console import Console
+        from rich.markup import escape
         from rich.table import Table
 
         if not self._rows:
@@ -120,10 +121,10 @@ class _Writer:
             name = f"{row['artist']} – {row['title']}" if row["artist"] else row["title"] or Path(row["path"]).name
             part = f"{clock(row['reference_start_s'])}–{clock(row['reference_end_s'])}"
             table.add_row(
-                Path(row["file"]).name,
+                escape(Path(row["file"]).name),
                 clock(row["start_s"]),
                 clock(row["end_s"]),
-                name,
+                escape(name),
                 part,
                 f"{row['speed']:.3f}",
                 f"{row['confidence']:.3f}",

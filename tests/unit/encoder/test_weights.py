@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
@@ -111,26 +112,48 @@ def test_an_encoder_that_is_not_there_is_named_with_those_that_are(tmp_path: Pat
 
 
 def evidence(recipe: Recipe) -> Evidence:
-    return Evidence(similarities=(0.0, 1.0), nats=(-1.0, 5.0), tail_offset=1.0, tail_slope=0.5, recipe=recipe.hash)
+    cohort = np.random.default_rng(1).standard_normal((5, 16)).astype(np.float16).astype(np.float32)
+    return Evidence(
+        knots=np.array([0.0, 1.0], np.float32),
+        nats=np.array([-1.0, 5.0], np.float32),
+        cohort=cohort,
+        shared=0.1,
+        tail_offset=1.0,
+        tail_slope=0.5,
+        recipe=recipe.hash,
+    )
 
 
 def test_evidence_lies_beside_the_weights(weights_file: Path) -> None:
     recipe, _ = weights.load(weights_file)
-    weights_file.with_suffix(".evidence.json").write_text(evidence(recipe).to_json())
-    assert weights.load_evidence(str(weights_file), recipe) == evidence(recipe)
+    wanted = evidence(recipe)
+    weights.save_evidence(weights_file.with_suffix(weights.EVIDENCE_SUFFIX), wanted)
+    got = weights.load_evidence(str(weights_file), recipe)
+    for field in fields(Evidence):
+        np.testing.assert_array_equal(getattr(got, field.name), getattr(wanted, field.name))
+    assert got.cohort.dtype == np.float32
 
 
 def test_evidence_of_other_weights_is_refused(weights_file: Path) -> None:
     recipe, _ = weights.load(weights_file)
-    weights_file.with_suffix(".evidence.json").write_text(evidence(replace(recipe, dim=7)).to_json())
+    weights.save_evidence(weights_file.with_suffix(weights.EVIDENCE_SUFFIX), evidence(replace(recipe, dim=7)))
     with pytest.raises(EncoderError, match=r"was fitted to other weights .*run `monitor evaluate fit`"):
         weights.load_evidence(str(weights_file), recipe)
 
 
-@pytest.mark.parametrize("text", [None, "", "[]", '{"nats": [1]}'])
-def test_missing_or_damaged_evidence_is_refused(weights_file: Path, text: str | None) -> None:
-    if text is not None:
-        weights_file.with_suffix(".evidence.json").write_text(text)
+@pytest.mark.parametrize("content", [None, b"", b"[]", b"\x00" * 64])
+def test_missing_or_damaged_evidence_is_refused(weights_file: Path, content: bytes | None) -> None:
+    if content is not None:
+        weights_file.with_suffix(weights.EVIDENCE_SUFFIX).write_bytes(content)
     recipe, _ = weights.load(weights_file)
-    with pytest.raises(EncoderError, match=r"evidence\.json cannot be used"):
+    with pytest.raises(EncoderError, match=r"cannot be used .*run `monitor evaluate fit`"):
+        weights.load_evidence(str(weights_file), recipe)
+
+
+@pytest.mark.parametrize("metadata", [None, {"recipe": "x"}, {"recipe": "x", "numbers": "{}"}, {"recipe": "x", "numbers": "{"}])
+def test_foreign_evidence_is_refused(weights_file: Path, metadata: dict[str, str] | None) -> None:
+    path = weights_file.with_suffix(weights.EVIDENCE_SUFFIX)
+    save_file({name: torch.ones(3) for name in ("knots", "nats", "cohort")}, path, metadata=metadata)
+    recipe, _ = weights.load(weights_file)
+    with pytest.raises(EncoderError, match="cannot be used"):
         weights.load_evidence(str(weights_file), recipe)

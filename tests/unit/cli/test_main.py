@@ -1,0 +1,92 @@
+"""Arguments decide the exit code: 2 for wrong ones, 78 for what a person must change, with one line on stderr."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+import pytest
+
+from monitor import __version__
+from monitor.cli import COMMANDS, main
+from monitor.cli.common import add_catalog_arguments, settings_and_catalog
+from monitor.errors import ConfigError
+from monitor.settings import Settings
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert f"monitor {command}" in capsys.readouterr().out
+
+
+def test_version(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--version"])
+    assert (ended.value.code, capsys.readouterr().out.strip()) == (0, f"monitor {__version__}")
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        [],
+        ["fly"],
+        ["identify"],
+        ["identify", "a", "--format", "xml"],
+        ["evaluate"],
+        ["evaluate", "fly"],
+        ["run", "--fly"],
+        ["catalog"],
+    ],
+)
+def test_wrong_arguments_are_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    assert "usage: monitor" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["identify", "a.mp3", "-c", "{missing}"],
+        ["run", "-c", "{missing}"],
+        ["train", "--recipe", "compakt"],
+        ["evaluate", "fit", "--encoder", "compakt", "--device", "cpu"],
+        ["evaluate", "fit", "--encoder", "{missing}.safetensors", "--device", "cpu"],
+    ],
+)
+def test_what_a_person_must_change_is_78_and_one_line(
+    arguments: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    missing = str(tmp_path / "missing.toml")
+    assert main([one.replace("{missing}", missing) for one in arguments]) == 78
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith("monitor: ")
+    assert captured.err.count("\n") == 1
+
+
+def parse(*arguments: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser()
+    add_catalog_arguments(parser)
+    return parser.parse_args(arguments)
+
+
+def test_the_catalogue_is_the_one_named_else_the_configs_else_the_default(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text(f'[catalog]\npath = "{tmp_path}/there"\n[encoder]\ndevice = "cpu"\n')
+    assert settings_and_catalog(parse()) == (Settings(), Settings().catalog.path)
+    settings, folder = settings_and_catalog(parse("-c", str(file)))
+    assert (settings.encoder.device, folder) == ("cpu", tmp_path / "there")
+    settings, folder = settings_and_catalog(parse("-c", str(file), "--catalog", str(tmp_path)))
+    assert (settings.encoder.device, folder) == ("cpu", tmp_path)
+
+
+def test_a_wrong_config_is_refused(tmp_path: Path) -> None:
+    file = tmp_path / "config.toml"
+    file.write_text("[catalogue]\n")
+    with pytest.raises(ConfigError, match="catalog"):
+        settings_and_catalog(parse("-c", str(file)))

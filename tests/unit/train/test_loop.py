@@ -1,0 +1,112 @@
+"""A run of two steps writes all that a long one does, and is taken up again where it stood."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from monitor.encoder.engine import load_encoder
+from monitor.errors import EncoderError
+from monitor.train import data, loop, recipe, report
+from monitor.train.validate import CONDITIONS
+from tests.unit.train.clips import RECIPE_TEXT, pack_clips
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Return where the cache is and the run goes."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    made = tmp_path_factory.mktemp("train")
+    pack_clips(made / "cache")
+    (made / "tiny.toml").write_text(RECIPE_TEXT)
+    yield made
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def chosen(folder: Path) -> recipe.TrainingRecipe:
+    return recipe.read(str(folder / "tiny.toml"))[0]
+
+
+@pytest.fixture(scope="module")
+def finished(folder: Path, chosen: recipe.TrainingRecipe) -> tuple[loop.Run, Path, list[str], bool]:
+    """Return a run of a moment, its weights, what it said, and whether it learned anything."""
+    said: list[str] = []
+    run = loop.Run(chosen, folder / "cache", folder / "out", "cpu")
+    before = {name: one.clone() for name, one in run._network.state_dict().items()}
+    path = run.train(said.append)
+    learned = any((before[name] != one).any() for name, one in run._network.state_dict().items())
+    return run, path, said, bool(learned)
+
+
+Finished = tuple[loop.Run, Path, list[str], bool]
+
+
+def test_a_run_writes_weights_that_load(finished: Finished) -> None:
+    run, path, _, learned = finished
+    assert run.progress.step >= 1
+    assert run.progress.windows == 8 * run.progress.step
+    assert learned
+    engine = load_encoder(str(path), "cpu")
+    assert engine.recipe.name == "tiny"
+    assert engine.encode(np.zeros((1, 8000), np.float32)).shape == (1, 16)
+
+
+def test_the_log_is_what_was_said(finished: Finished, folder: Path) -> None:
+    run, _, said, _ = finished
+    log = [json.loads(line) for line in (folder / "out" / "log.jsonl").read_text().splitlines()]
+    assert log == json.loads(json.dumps(run.progress.log)) == [json.loads(line) for line in said]
+    assert set(log[-1]["validation"]) == set(CONDITIONS)
+
+
+def test_card_and_curve_lie_beside_the_weights(finished: Finished, folder: Path) -> None:
+    run, path, _, _ = finished
+    report.write(folder / "out", path, RECIPE_TEXT, run.progress.log, folder / "cache")
+    card = path.with_suffix(".md").read_text()
+    engine = load_encoder(str(path), "cpu")
+    assert engine.recipe.hash in card
+    assert engine.recipe.weights_sha256 in card
+    assert f"{run.progress.step} steps" in card
+    assert all(condition in card for condition in CONDITIONS)
+    assert RECIPE_TEXT.strip() in card
+    assert (folder / "out" / "tiny.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_run_is_taken_up_where_it_stood_and_goes_on(finished: Finished, folder: Path, chosen: recipe.TrainingRecipe) -> None:
+    run, _, _, _ = finished
+    shutil.copytree(folder / "out", folder / "again")
+    longer = replace(chosen, training=replace(chosen.training, minutes=run.progress.spent_s / 60 + 1e-4))
+    resumed = loop.Run(longer, folder / "cache", folder / "again", "cpu")
+    assert resumed.progress.step == run.progress.step
+    assert resumed.progress.spent_s == pytest.approx(run.progress.spent_s)
+    for name, one in resumed._network.state_dict().items():
+        assert torch.equal(one, run._network.state_dict()[name])
+    resumed.train(lambda _: None)
+    assert resumed.progress.step > run.progress.step
+    assert resumed.progress.spent_s > run.progress.spent_s
+    assert resumed.progress.log[0] == run.progress.log[0]
+    assert not list((folder / "again").glob("*.partial"))
+
+
+def test_no_audio_is_said_so(tmp_path: Path, chosen: recipe.TrainingRecipe) -> None:
+    with pytest.raises(data.DataMissing, match="is missing: prepare train ir first"):
+        loop.Run(chosen, tmp_path / "nothing", tmp_path / "out", "cpu")
+
+
+def test_no_such_device_is_said_so(tmp_path: Path, chosen: recipe.TrainingRecipe) -> None:
+    with pytest.raises(EncoderError, match="CUDA devices"):
+        loop.Run(chosen, tmp_path, tmp_path / "out", "cuda:99")
+
+
+def test_responses_are_cut_and_have_unit_energy(folder: Path) -> None:
+    rows = loop.responses(data.open_split(folder / "cache", "train", "ir"), 100)
+    assert rows.shape == (2, 100)
+    np.testing.assert_allclose(np.square(rows).sum(axis=1), 1.0, atol=1e-5)

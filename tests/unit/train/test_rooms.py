@@ -1,0 +1,35 @@
+"""Rooms ring as long as they should, and are the same for the same seed."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from monitor.train.rooms import bank, shoebox
+
+
+def test_same_seed_same_rooms_and_each_its_own() -> None:
+    rooms = bank(3, 4, 8000, 4000)
+    assert (rooms.shape, rooms.dtype) == ((4, 4000), np.float32)
+    np.testing.assert_array_equal(rooms, bank(3, 4, 8000, 4000))
+    assert (rooms != bank(4, 4, 8000, 4000)).any()
+    assert len({room.tobytes() for room in rooms}) == 4
+
+
+def test_energy_is_one_and_direct_sound_comes_first() -> None:
+    for room in bank(5, 12, 8000, 8000):
+        assert np.isfinite(room).all()
+        assert abs(float(np.sum(room.astype(float) ** 2)) - 1.0) < 1e-4
+        assert room[0] > 0
+        assert abs(room[0]) > 0.5 * np.abs(room).max()
+
+
+def test_rooms_decay() -> None:
+    """Every one is quieter late than early, and some ring for long."""
+    late_db = []
+    for number in range(12):
+        room = shoebox(np.random.default_rng(number), 8000, 8000).astype(float)
+        energy = np.square(room).reshape(8, 1000).sum(axis=1) + 1e-30
+        assert energy[0] > energy[2] > energy[7] or energy[2] < 1e-12
+        late_db.append(10 * np.log10(energy[4] / energy[0]))
+    assert min(late_db) < -60
+    assert max(late_db) > -50

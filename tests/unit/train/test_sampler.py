@@ -1,0 +1,86 @@
+"""Anchors come from different recordings; a positive is the same place, off and sped up by no more than asked."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from monitor.train.data import Clips, open_split
+from monitor.train.sampler import Sampler, resample
+from tests.unit.train.clips import pack_clips
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> dict[str, Clips]:
+    pack_clips(tmp_path)
+    return {kind: open_split(tmp_path, "train", kind) for kind in ("music", "speech", "noise")}
+
+
+def sampler(clips: dict[str, Clips], seed: int = 1, shift: int = 0, speed: float = 0.0, share: float = 0.0) -> Sampler:
+    return Sampler(
+        clips["music"],
+        clips["speech"],
+        clips["noise"],
+        batch=4,
+        window=8000,
+        shift=shift,
+        speed=speed,
+        speed_share=share,
+        seed=seed,
+    )
+
+
+def test_shapes_and_seed(clips: dict[str, Clips]) -> None:
+    drawn = sampler(clips, 3, 2000, 0.05, 0.5).draw()
+    assert drawn.anchors.shape == (4, 8000)
+    for name in ("positives", "voices", "noises", "others"):
+        assert getattr(drawn, name).shape == (4, 16000)
+        assert np.isfinite(getattr(drawn, name)).all()
+    again = sampler(clips, 3, 2000, 0.05, 0.5).draw()
+    np.testing.assert_array_equal(drawn.positives, again.positives)
+    assert (sampler(clips, 4, 2000, 0.05, 0.5).draw().anchors != drawn.anchors).any()
+
+
+def test_unshifted_the_positive_ends_with_the_anchor(clips: dict[str, Clips]) -> None:
+    for _ in range(3):
+        drawn = sampler(clips).draw()
+        np.testing.assert_array_equal(drawn.positives[:, 8000:], drawn.anchors)
+
+
+def test_anchors_of_a_batch_are_of_different_recordings(clips: dict[str, Clips]) -> None:
+    music = clips["music"]
+    one = sampler(clips)
+    for _ in range(5):
+        found = []
+        for anchor in one.draw().anchors:
+            first = np.flatnonzero((music.pcm[:-2] == round(anchor[0] * 32768)) & (music.pcm[1:-1] == round(anchor[1] * 32768)))
+            places = [at for at in first if np.array_equal(music.pcm[at : at + 50], np.rint(anchor[:50] * 32768).astype(np.int16))]
+            (at,) = places
+            found.append(int(at) // 50_000)
+            assert at // 50_000 == (at + 7999) // 50_000
+        assert len(set(found)) == 4
+
+
+def test_shift_is_no_more_than_asked(clips: dict[str, Clips]) -> None:
+    one = sampler(clips, shift=100)
+    shifts = []
+    for _ in range(4):
+        drawn = one.draw()
+        for anchor, positive in zip(drawn.anchors, drawn.positives, strict=True):
+            scores = [float(anchor[500:1500] @ positive[8500 + off : 9500 + off]) for off in range(-120, 121)]
+            shifts.append(int(np.argmax(scores)) - 120)
+    assert max(map(abs, shifts)) <= 100
+    assert len(set(shifts)) > 3
+
+
+def test_resampling_stretches_a_tone_with_its_pitch() -> None:
+    time = np.arange(16_000) / 8000
+    tone = np.sin(2 * np.pi * 500 * time).astype(np.float32)
+    faster = resample(tone, 15_200)
+    assert len(faster) == 15_200
+    peak_hz = np.abs(np.fft.rfft(faster)).argmax() * 8000 / 15_200
+    assert peak_hz == pytest.approx(500 * 16_000 / 15_200, abs=0.6)
+    assert np.abs(faster).max() == pytest.approx(1.0, abs=0.05)
+    assert resample(tone, 16_000) is tone
