@@ -20,8 +20,8 @@ START_S = 60.0
 class Surroundings:
     """The processes of a live run. Knows their ids, the daemon's pages and its configuration."""
 
-    def __init__(self, folder: Path, catalog: Path, sound: Path, *, threads: int) -> None:
-        self._folder, self._catalog, self._threads = folder, catalog, threads
+    def __init__(self, folder: Path, catalog: Path, sound: Path) -> None:
+        self._folder, self._catalog = folder, catalog
         self._processes: list[subprocess.Popen[bytes]] = []
         self._mqtt_port, self._http_port = _free_port(), _free_port()
         self._log = (folder / "daemon.log").open("wb")
@@ -87,7 +87,6 @@ class Surroundings:
 path = "{self._catalog}"
 [encoder]
 device = "cpu"
-threads = {self._threads}
 [mqtt]
 host = "127.0.0.1"
 port = {self._mqtt_port}
@@ -114,10 +113,10 @@ port = {self._http_port}
 
 
 @contextmanager
-def surroundings(folder: Path, catalog: Path, sound: Path, *, threads: int = 0) -> Iterator[Surroundings]:
+def surroundings(folder: Path, catalog: Path, sound: Path) -> Iterator[Surroundings]:
     """Keep everything running while the context is open."""
     folder.mkdir()
-    running = Surroundings(folder, catalog, sound, threads=threads)
+    running = Surroundings(folder, catalog, sound)
     try:
         yield running
     finally:
