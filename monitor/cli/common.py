@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -28,3 +29,12 @@ def settings_and_catalog(arguments: argparse.Namespace) -> tuple[Settings, Path]
 
         settings = config.load(arguments.config)
     return settings, arguments.catalog or settings.catalog.path
+
+
+def one_thread_for_small_products() -> None:
+    """Keep OpenBLAS, which is under numpy, from starting threads of its own; to be called before numpy is loaded.
+
+    The products here are small and every stage has its thread; OpenBLAS' threads would wait for each other, spinning. With twenty
+    stations on two busy cores that was two thirds of the daemon's CPU. A user's own OPENBLAS_NUM_THREADS stands.
+    """
+    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 from pathlib import Path
 from typing import Any
+
+from monitor.cli.common import one_thread_for_small_products
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -20,9 +21,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the daemon."""
     # Until the daemon takes it: a reload sent while PyTorch is still being loaded must not end it, and has nothing to reload yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    # Read when numpy is loaded. Its products here are small and every stage has a thread; OpenBLAS' own threads would wait for each
-    # other, spinning: with twenty stations on two cores that was two thirds of the daemon's CPU.
-    os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+    one_thread_for_small_products()
     from monitor import app
 
     app.run(arguments.config)
