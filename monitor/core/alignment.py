@@ -23,6 +23,12 @@ INTERCEPTS = (-1.0, -0.5, 0.0, 0.5, 1.0)
 """Hops by which the newest position may be off: what a search hit leaves open."""
 SPAN = 24
 """Hops scored together: 12 s."""
+NEW_AFTER = 2
+"""Hops after which windows no longer overlap."""
+USUALLY_ALIKE = 0.4
+"""Similarity of windows NEW_AFTER apart that is no sign of a drone."""
+LEAST_NEWS = 0.4
+"""Share of the evidence that is left in a drone: over half a minute even a drone is its own."""
 MARGIN = 3
 """Positions beyond the straight diagonal that the steepest line reaches within the span."""
 
@@ -123,6 +129,7 @@ def score(heard: Heard, candidates: Sequence[tuple[int, int]], references: Refer
     similarity, common = band[..., 0], band[..., 1:].max(axis=3).clip(0.0)
     nats = np.where(inside, evidence.of(similarity - common), evidence.lowest)
     nats = np.where(heard.present[None, :, None], nats, 0.0)
+    nats = np.where(nats > 0, nats * _novelty(tables)[:, _BAND], nats)
     along = nats[:, np.arange(SPAN)[None, :], _LINES]
     back = along[:, :, ::-1].cumsum(axis=2)
     best = (back.max(axis=2) - _NEAR_STRAIGHT).argmax(axis=1)
@@ -130,6 +137,13 @@ def score(heard: Heard, candidates: Sequence[tuple[int, int]], references: Refer
         _alignment(heard, candidate, int(line), back[number, line], similarity[number])
         for number, (candidate, line) in enumerate(zip(candidates, best, strict=True))
     ]
+
+
+def _novelty(tables: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much of its evidence a window [candidates, n] may claim: little in a drone, where each second says the same again."""
+    alike = np.einsum("ctd,ctd->ct", tables[:, NEW_AFTER:], tables[:, :-NEW_AFTER])
+    share = ((1.0 - alike) / (1.0 - USUALLY_ALIKE)).clip(LEAST_NEWS, 1.0).astype(np.float32)
+    return np.pad(share, ((0, 0), (NEW_AFTER, 0)), constant_values=1.0)
 
 
 def _alignment(

@@ -22,6 +22,8 @@ from monitor.errors import EncoderError
 
 EVIDENCE_SUFFIX = ".evidence"
 """A safetensors file too, under a name that is not an encoder's."""
+READABLE = 0o644
+"""safetensors makes files that only their owner can read; a daemon runs as somebody else."""
 INSTALLED = Path(__file__).with_name("weights")
 
 
@@ -54,6 +56,7 @@ def save(path: Path, recipe: Recipe, tensors: dict[str, torch.Tensor]) -> Recipe
     sealed = replace(recipe, weights_sha256=digest(kept))
     partial = path.with_suffix(".partial")
     save_file(kept, partial, metadata={"recipe": sealed.to_json()})
+    partial.chmod(READABLE)
     partial.replace(path)
     return sealed
 
@@ -81,6 +84,7 @@ def save_evidence(path: Path, evidence: Evidence) -> None:
     metadata = {"recipe": evidence.recipe, "numbers": json.dumps(numbers)}
     tensors = {"knots": evidence.knots, "nats": evidence.nats, "cohort": evidence.cohort.astype(np.float16)}
     save_numpy({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path, metadata=metadata)
+    path.chmod(READABLE)
 
 
 def load_evidence(name: str, recipe: Recipe) -> Evidence:
