@@ -8,7 +8,6 @@ import torch
 import torchaudio
 
 from monitor.core.recipe import Recipe
-from monitor.encoder.features import LogMel
 from tests.bench.material import Material
 from tests.bench.stopwatch import in_turns
 from tests.bench.table import Section, number, share
@@ -35,7 +34,7 @@ def mel_spectrum(recipe: Recipe) -> torchaudio.transforms.MelSpectrogram:
 def measure(material: Material) -> list[Section]:
     """Measure every batch size with every number of threads."""
     engine, recipe = material.engine, material.engine.recipe
-    features, mel = LogMel(recipe), mel_spectrum(recipe)
+    mel = mel_spectrum(recipe)
     before = torch.get_num_threads()
     rows = []
     for threads in THREADS:
@@ -45,7 +44,11 @@ def measure(material: Material) -> list[Section]:
             sound = torch.from_numpy(windows)
             with torch.inference_mode():
                 took_s = in_turns(
-                    {"all": partial(engine.encode, windows), "features": partial(features, sound), "mel": partial(mel, sound)},
+                    {
+                        "all": partial(engine.encode, windows),
+                        "features": partial(engine.features, sound),
+                        "mel": partial(mel, sound),
+                    },
                     for_s=0.3 if material.quick else 4.0,
                 )
             a_second = batch / took_s["all"]
