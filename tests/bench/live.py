@@ -16,7 +16,7 @@ from tests.bench.exposition import quantile
 from tests.bench.material import LARGE_ROWS, Material
 from tests.bench.table import Section, number
 
-STEPS = (20, 50, 100, 200, 300, 400, 500, 600, 700, 800, 1000)
+STEPS = (50, 100, 200, 300, 400, 500, 600, 800, 1000)
 QUICK_STEPS = (4, 8)
 FOR_S = 40.0
 ONLINE_LIMIT_S = 90.0
