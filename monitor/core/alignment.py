@@ -129,7 +129,7 @@ def score(heard: Heard, candidates: Sequence[tuple[int, int]], references: Refer
     similarity, common = band[..., 0], band[..., 1:].max(axis=3).clip(0.0)
     nats = np.where(inside, evidence.of(similarity - common), evidence.lowest)
     nats = np.where(heard.present[None, :, None], nats, 0.0)
-    nats = np.where(nats > 0, nats * _novelty(tables)[:, _BAND], nats)
+    nats = np.where(nats > 0, nats * novelty(tables)[:, _BAND], nats)
     along = nats[:, np.arange(SPAN)[None, :], _LINES]
     back = along[:, :, ::-1].cumsum(axis=2)
     best = (back.max(axis=2) - _NEAR_STRAIGHT).argmax(axis=1)
@@ -139,8 +139,11 @@ def score(heard: Heard, candidates: Sequence[tuple[int, int]], references: Refer
     ]
 
 
-def _novelty(tables: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much of its evidence a window [candidates, n] may claim: little in a drone, where each second says the same again."""
+def novelty(tables: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much of its evidence each window of stored fingerprints [recordings, n, dim] may claim, [recordings, n].
+
+    It is little in a drone, where each second says the same again.
+    """
     alike = np.einsum("ctd,ctd->ct", tables[:, NEW_AFTER:], tables[:, :-NEW_AFTER])
     share = ((1.0 - alike) / (1.0 - USUALLY_ALIKE)).clip(LEAST_NEWS, 1.0).astype(np.float32)
     return np.pad(share, ((0, 0), (NEW_AFTER, 0)), constant_values=1.0)

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import Alignment, References, stored
+from monitor.core.alignment import NEW_AFTER, Alignment, References, novelty, stored
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard, Ring
 
@@ -116,8 +116,10 @@ class LivePlay:
         reach = int(over[0]) if len(over) else len(back)
         taken = int(back[:reach].argmax()) + 1
         self.first_hop = newest - taken + 1
+        news = np.where(nats > 0, nats * novelty(mine[None])[0], nats) if len(mine) > NEW_AFTER else nats
+        self.found_total = float(news[::-1].cumsum()[:taken].max())
         forward = nats[len(nats) - taken :].cumsum()
-        self.total = self.best_total = float(forward.max())
+        self.best_total = float(forward.max())
         self.last_hop = self.first_hop + int(forward.argmax())
         self.total = float(forward[-1])
         inside = slice(len(nats) - taken, None)

@@ -30,6 +30,10 @@ END_AFTER_S = 0.7
 """The same for its end in the last window."""
 SNAP_S = 1.2
 """A play that begins or ends so near to the recording's own beginning or end does so exactly there."""
+HINT_SHARE = 0.5
+"""Share of the needed evidence from which on it is worth looking farther back for the rest."""
+LONG_FACTOR = 1.15
+"""How much more is asked for then: a longer look back finds more by chance."""
 SAME_SOUND = 0.8
 """Mean similarity of two stored stretches from which on they count as the same sound under two names."""
 BETTER_NATS = 8.0
@@ -98,7 +102,7 @@ class Tracker:
         proposals = [(who, at) for who, at in self._hits.proposals(hop) if references.hops(who) and not self._on_line(who, at, hop)]
         if proposals:
             for candidate in sorted(score(heard, proposals, references, self._evidence), key=lambda one: -one.evidence):
-                if candidate.evidence >= needed:
+                if candidate.evidence >= needed * HINT_SHARE:
                     events += self._consider(candidate, heard, references, needed)
         return events
 
@@ -127,32 +131,52 @@ class Tracker:
         return any(play.reference_id == who and abs(play.line.at(hop) - position) < 2.0 for play in self._live)
 
     def _consider(self, found: Alignment, heard: Heard, references: References, needed: float) -> list[PlayEvent]:
-        """Decide what an alignment with enough evidence is: a new play, a jump, another name, or nothing."""
+        """Decide what an alignment that may have enough evidence is: a new play, a jump, another name, or nothing.
+
+        What the last SPAN hops leave open, all that was heard since the recording may have begun can decide, if nothing else is on.
+        """
         recent = [*self._live, *(past for past in self._past if past.last_hop > found.hop - SPAN)]
+        if found.evidence < needed:
+            return [] if recent else self._begin(found, references, recent, needed * LONG_FACTOR)
         for play in recent:
-            own, beyond, alike = self._compare(found, play, heard.tail(found.hops), references)
-            if beyond >= needed:
-                continue
+            said = self._beside(found, play, heard.tail(found.hops), references, needed)
+            if said is not None:
+                return said
+        return self._begin(found, references, recent, 0.0)
+
+    def _beside(
+        self, found: Alignment, play: LivePlay, heard: Heard, references: References, needed: float
+    ) -> list[PlayEvent] | None:
+        """Decide what an alignment is to a play that was on at the time; None: something of its own."""
+        live, same = play in self._live, play.reference_id == found.reference_id
+        own, beyond, alike = self._compare(found, play, heard, references)
+        again = same and self._restarted(play, found)
+        if beyond < needed:
             if found.evidence < own + BETTER_NATS:
                 return []
-            if play.reference_id != found.reference_id and alike < SAME_SOUND:
-                continue
-            if play in self._live and (play.reference_id != found.reference_id or not self._restarted(play, found)):
-                play.jump(found, self._ring)
-                return [self._event(EventKind.UPDATED, play, references)]
-        same = [one for one in self._live if one.reference_id == found.reference_id]
-        for play in same:
+            if live and not again and (same or alike >= SAME_SOUND):
+                return self._jump(play, found, references)
+        if live and same:
             if found.hop - play.last_hop < self._limits.bridge_hops // 4 and play.last_hop >= found.hop - found.hops:
                 return []
-            if not self._restarted(play, found):
-                play.jump(found, self._ring)
-                return [self._event(EventKind.UPDATED, play, references)]
+            if not again:
+                return self._jump(play, found, references)
+        return None
+
+    def _jump(self, play: LivePlay, found: Alignment, references: References) -> list[PlayEvent]:
+        play.jump(found, self._ring)
+        return [self._event(EventKind.UPDATED, play, references)]
+
+    def _begin(self, found: Alignment, references: References, recent: list[LivePlay], least: float) -> list[PlayEvent]:
+        """Begin a play, unless it is too short or all that was heard of it is less than `least` nats; end the one it repeats."""
         number, bridge = self._count + 1, self._limits.bridge_hops
         begun = LivePlay(number, found, self._ring, references, self._evidence, bridge=bridge, others=recent)
+        same = [one for one in self._live if one.reference_id == found.reference_id]
         for past in [*self._past, *same]:
             if past.reference_id == begun.reference_id:
                 begun.first_hop = max(begun.first_hop, past.last_hop + 1)
-        if (begun.last_hop - begun.first_hop) * self._limits.hop_s + END_AFTER_S - START_AFTER_S < self._limits.min_play_s:
+        heard_s = (begun.last_hop - begun.first_hop) * self._limits.hop_s + END_AFTER_S - START_AFTER_S
+        if begun.found_total < least or heard_s < self._limits.min_play_s:
             return []
         events = []
         for play in same:

@@ -34,7 +34,7 @@ COHORT = {"music": 1200, "speech": 400, "noise": 400}
 BINS = np.linspace(-0.6, 1.0, 81)
 STRANGERS = 3000
 """Windows of other recordings that the windows of a recording are compared with."""
-LOWEST_NATS, HIGHEST_NATS = -1.5, 14.0
+LOWEST_NATS, HIGHEST_NATS = -1.5, 18.0
 """One window never says more: what is rarer than this in the histograms was not measured."""
 TAIL_SHARE = 0.005
 """Hops that count as tail."""
