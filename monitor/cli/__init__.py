@@ -11,6 +11,7 @@ import importlib
 import sys
 
 from monitor import __version__
+from monitor.cli.common import wait_without_spinning
 from monitor.errors import MonitorError, Permanent
 
 COMMANDS = ("run", "check", "catalog", "identify", "train", "evaluate", "demo")
@@ -28,6 +29,7 @@ def main(arguments: list[str] | None = None) -> int:
     for command in COMMANDS:
         importlib.import_module(f"monitor.cli.{command}").register(subparsers)
     parsed = parser.parse_args(arguments)
+    wait_without_spinning()
     try:
         return int(parsed.run(parsed))
     except Permanent as error:

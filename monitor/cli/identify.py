@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.cli.common import add_catalog_arguments, one_thread_for_small_products, settings_and_catalog
+from monitor.cli.common import add_catalog_arguments, settings_and_catalog
 
 if TYPE_CHECKING:
     from monitor.messages import Play, Reference
@@ -33,7 +33,6 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Identify. 0: every target was read to its end; 1: some were not, or only in part."""
-    one_thread_for_small_products()
     from monitor.capture.ffmpeg import decode
     from monitor.errors import NotAudio
     from monitor.identify import Identifier

@@ -7,8 +7,6 @@ import signal
 from pathlib import Path
 from typing import Any
 
-from monitor.cli.common import one_thread_for_small_products
-
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the command."""
@@ -21,7 +19,6 @@ def run(arguments: argparse.Namespace) -> int:
     """Run the daemon."""
     # Until the daemon takes it: a reload sent while PyTorch is still being loaded must not end it, and has nothing to reload yet.
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    one_thread_for_small_products()
     from monitor import app
 
     app.run(arguments.config)

@@ -9,7 +9,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from monitor.cli.common import one_thread_for_small_products
+from monitor.cli.common import wait_without_spinning
 from tests.bench.stopwatch import load
 
 PARTS = ("encode", "extract", "lookup", "track", "build", "identify", "live")
@@ -32,7 +32,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not how fast it is")
     parser.add_argument("--note", default="", help="a line for the head of the page")
     arguments = parser.parse_args()
-    one_thread_for_small_products()  # as the commands that are measured do
+    wait_without_spinning()  # as the commands that are measured do
     from tests.bench.machine import describe
     from tests.bench.material import Material
 
