@@ -34,9 +34,9 @@ def settings_and_catalog(arguments: argparse.Namespace) -> tuple[Settings, Path]
 def wait_without_spinning() -> None:
     """Keep the threads under torch and numpy from spinning while they wait; to be called before either is loaded.
 
-    They share their cores with decoders. Where a core was taken, OpenMP's threads spun for it: encoding one window on two threads took
-    425 ms instead of 2.6 ms. numpy's products here are small and every stage has its thread, so OpenBLAS needs none of its own; with
-    twenty stations those spun for two thirds of the daemon's CPU. What a user has set in the environment stands.
+    They share their cores with decoders. Where a core was taken, OpenMP's threads spun for it: encoding one window on two threads
+    took 425 ms instead of 2.6 ms. numpy's products here are small and every stage has its thread, so OpenBLAS needs none of its
+    own; with twenty stations those spun for two thirds of the daemon's CPU. What a user has set in the environment stands.
     """
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
