@@ -107,7 +107,7 @@ def _step(around: Surroundings, count: int, *, for_s: float) -> Step:
         batch_ms=1e3 * grown("monitor_encoder_batch_seconds_sum") / max(batches, 1),
         wait=quantile(*waited, 0.99),
         behind=(quantile(*behind, 0.5), quantile(*behind, 0.99)),
-        cpu={name: (now_used[name] - used[name]) / took_s for name in used},
+        cpu=_shares({name: (now_used[name] - used[name]) / took_s for name in used}),
         work={
             "encoder": grown("monitor_encoder_batch_seconds_sum") / took_s,
             "lookups": grown("monitor_matcher_search_seconds_sum") / took_s,
@@ -132,6 +132,13 @@ def _used(around: Surroundings) -> dict[str, float]:
         "whole machine": machine.busy_s,
         "stolen": machine.stolen_s,
     }
+
+
+def _shares(cpu: dict[str, float]) -> dict[str, float]:
+    """Add what others used: what is left of the whole machine."""
+    whole = cpu.pop("whole machine")
+    stolen = cpu.pop("stolen")
+    return {**cpu, "others": max(whole - sum(cpu.values()), 0.0), "whole machine": whole, "stolen": stolen}
 
 
 def _throughput(steps: list[Step]) -> Section:
@@ -175,7 +182,7 @@ def _cpu(steps: list[Step]) -> Section:
         ],
         notes=(
             "CPU seconds a second. `decoders`: the ffmpeg processes, one a stream; `event loop`: the daemon's main thread; `other "
-            "threads`: encoder, matcher, disk; `at work`: wall time within a stage, waiting for Python's lock and for a core "
+            "threads`: encoder, matcher, disk; `others`: whatever else ran on the machine; `at work`: wall time within a stage, waiting for Python's lock and for a core "
             "included. The last column is the daemon and its decoders.",
         ),
     )
