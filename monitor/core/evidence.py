@@ -11,7 +11,8 @@ s(q, r) is about s(q, k) * s(k, r), so what counts is the distinct similarity
 
 (cohort normalisation as in speaker verification, Auckenthaler et al., Digital Signal Processing 10, 2000, but per pair, so that a
 recording under a voice is not punished for the voice). The curve is log p(x | this recording, under any of the conditions on air) -
-log p(x | another recording). Summed over the windows of an alignment it would be the log-likelihood ratio, were windows
+log p(x | another recording); which others are meant differs between looking for a recording, where the likeliest of a catalogue
+compete, and following one. Summed over the windows of an alignment it would be the log-likelihood ratio, were windows
 independent; they overlap and music repeats itself, so on unknown audio the best sum of a hop over a catalogue of N fingerprints is
 found to exceed e with probability N * exp(-(offset + slope * e)), with slope below 1. Setting that to the budget per hop and
 solving for e gives `needed`.
@@ -38,7 +39,9 @@ class Evidence:
     knots: NDArray[np.float32]
     """Distinct similarities, rising, [n]."""
     nats: NDArray[np.float32]
-    """Value at each knot, [n]; linear between, constant beyond."""
+    """Value at each knot when looking for a recording, [n]; linear between, constant beyond."""
+    followed: NDArray[np.float32]
+    """The same for one that was found: there are no rivals any more, so less is asked of a window, [n]."""
     cohort: NDArray[np.float32]
     """Fingerprints of common sounds, [members, dim]."""
     shared: float
@@ -66,6 +69,10 @@ class Evidence:
     def of(self, distinct: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the evidence of each distinct similarity, same shape; silence says nothing."""
         return np.where(np.abs(distinct) < BLAND, 0.0, np.interp(distinct, self.knots, self.nats)).astype(np.float32)
+
+    def of_followed(self, distinct: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the same for a recording that was found at this place."""
+        return np.where(np.abs(distinct) < BLAND, 0.0, np.interp(distinct, self.knots, self.followed)).astype(np.float32)
 
     def of_hit(self, similarity: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return about what each plain similarity says, where the stored fingerprint is not at hand."""

@@ -108,7 +108,7 @@ class LivePlay:
         distinct = heard.distinct(mine)
         for other in others:
             distinct = np.where(hops < sure, np.minimum(distinct, other.unexplained(heard, mine)), distinct)
-        nats = np.where(heard.present, self._evidence.of(distinct), 0.0)
+        nats = np.where(heard.present, self._evidence.of_followed(distinct), 0.0)
         back = nats[::-1].cumsum()
         peak = np.maximum.accumulate(back)
         since = np.arange(len(back)) - np.maximum.accumulate(np.where(back >= peak, np.arange(len(back)), 0))
@@ -116,8 +116,10 @@ class LivePlay:
         reach = int(over[0]) if len(over) else len(back)
         taken = int(back[:reach].argmax()) + 1
         self.first_hop = newest - taken + 1
-        news = np.where(nats > 0, nats * novelty(mine[None])[0], nats) if len(mine) > NEW_AFTER else nats
-        self.found_total = float(news[::-1].cumsum()[:taken].max())
+        found_nats = np.where(heard.present, self._evidence.of(distinct), 0.0)
+        if len(mine) > NEW_AFTER:
+            found_nats = np.where(found_nats > 0, found_nats * novelty(mine[None])[0], found_nats)
+        self.found_total = float(found_nats[::-1].cumsum()[:taken].max())
         forward = nats[len(nats) - taken :].cumsum()
         self.best_total = float(forward.max())
         self.last_hop = self.first_hop + int(forward.argmax())
@@ -149,7 +151,7 @@ class LivePlay:
     def hear(self, heard: Heard) -> None:
         """Take the next fingerprint, the only one in `heard`."""
         hop, mine = heard.newest, self.stored_along(heard.hops)
-        nats = float(self._evidence.of(heard.distinct(mine))[0])
+        nats = float(self._evidence.of_followed(heard.distinct(mine))[0])
         self.total += nats
         if nats > 0:
             self._alike_sum += float(heard.similarity(mine)[0])

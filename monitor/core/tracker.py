@@ -30,9 +30,9 @@ END_AFTER_S = 0.7
 """The same for its end in the last window."""
 SNAP_S = 1.2
 """A play that begins or ends so near to the recording's own beginning or end does so exactly there."""
-HINT_SHARE = 0.5
+HINT_SHARE = 0.4
 """Share of the needed evidence from which on it is worth looking farther back for the rest."""
-LONG_FACTOR = 1.15
+LONG_FACTOR = 1.0
 """How much more is asked for then: a longer look back finds more by chance."""
 SAME_SOUND = 0.8
 """Mean similarity of two stored stretches from which on they count as the same sound under two names."""

@@ -82,7 +82,12 @@ def save_evidence(path: Path, evidence: Evidence) -> None:
     """Write an evidence file."""
     numbers = {"shared": evidence.shared, "tail_offset": evidence.tail_offset, "tail_slope": evidence.tail_slope}
     metadata = {"recipe": evidence.recipe, "numbers": json.dumps(numbers)}
-    tensors = {"knots": evidence.knots, "nats": evidence.nats, "cohort": evidence.cohort.astype(np.float16)}
+    tensors = {
+        "knots": evidence.knots,
+        "nats": evidence.nats,
+        "followed": evidence.followed,
+        "cohort": evidence.cohort.astype(np.float16),
+    }
     save_numpy({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path, metadata=metadata)
     path.chmod(READABLE)
 
@@ -97,7 +102,7 @@ def load_evidence(name: str, recipe: Recipe) -> Evidence:
     try:
         with safe_open(path, framework="np") as opened:
             metadata = opened.metadata() or {}
-            tensors = {key: opened.get_tensor(key).astype(np.float32) for key in ("knots", "nats", "cohort")}
+            tensors = {key: opened.get_tensor(key).astype(np.float32) for key in ("knots", "nats", "followed", "cohort")}
         evidence = Evidence(**tensors, **json.loads(metadata["numbers"]), recipe=metadata["recipe"])
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise EncoderError(f"{path} cannot be used ({error}); install the encoder again, or run `monitor evaluate fit`") from error

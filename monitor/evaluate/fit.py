@@ -1,10 +1,12 @@
 """Fits what a similarity says (`core/evidence.py`) to an encoder, on the validation split.
 
-The cohort: fingerprints of music, voices and noise of the train split. The curve: log of two histograms of distinct
-similarities, smoothed and made to rise: those of heard windows with the stored window at the true place (every condition of
-`conditions.py` counts the same), and those with windows of other recordings. The tail: recordings whose package is not in the
-catalogue, speech and noise are looked up as a stream would be; beyond a high level e0, the best evidence of a hop falls off as
-exp(-slope (e - e0)), with the maximum-likelihood slope 1 / mean excess.
+The cohort: fingerprints of music, voices and noise of the train split. A curve: log of two histograms of distinct similarities,
+smoothed and made to rise: those of heard windows with the stored window at the true place (every condition of `conditions.py`
+counts the same), and those with others. For following, the others are windows of any other recording. For finding, recordings
+whose package is not in the catalogue, speech and noise are looked up as a stream would be, and the others are the windows along the
+best alignments that turn up: the rivals that a true one has to beat. They are chosen window by window and would make a long weak
+alignment count for too little, so the curve for finding is the mean of the two. The tail: beyond a high level e0, the best
+evidence of a hop of the same unknown streams falls off as exp(-slope (e - e0)), with the maximum-likelihood slope 1 / mean excess.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ from numpy.typing import NDArray
 from monitor.core.alignment import SPAN, score
 from monitor.core.evidence import Evidence
 from monitor.core.hits import Hits
+from monitor.core.play import Line, along
 from monitor.core.recipe import Recipe
 from monitor.core.ring import Ring
 from monitor.evaluate.conditions import CONDITIONS, Studio
@@ -68,6 +71,7 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     cohort = Evidence(
         knots=blank,
         nats=blank,
+        followed=blank,
         cohort=_cohort(cache, encoder, recipe, random),
         shared=0.0,
         tail_offset=0.0,
@@ -77,14 +81,17 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     studio = Studio(voices, noises, rate_hz=recipe.sample_rate_hz, seed=seed)
     same, other, shared = _similarities(sounds, stored, music.packages, encoder, recipe, cohort, studio, random)
     knots, nats = _curve(same, other)
-    evidence = replace(cohort, knots=knots, nats=nats, shared=shared)
+    evidence = replace(cohort, knots=knots, nats=nats, followed=nats, shared=shared)
     say(f"curve from {len(same)} true and {int(other.sum())} other pairs; the cohort accounts for {shared:.2f} of a true one")
     unknown = {package for index, package in enumerate(sorted(set(music.packages))) if index % 3 == 0}
     known = [number for number in tracks if music.packages[number] not in unknown]
     library = MemoryLibrary([music.paths[number] for number in known], [stored[number] for number in known])
     strange = [stored[number] for number in tracks if music.packages[number] in unknown]
     strange += [encoder.encode(windows(stretch(clips), recipe)) for clips in (voices, noises)]
-    best = np.concatenate([best_evidence(vectors, library, evidence) for vectors in strange])
+    looked = [best_evidence(vectors, library, evidence) for vectors in strange]
+    _, against_rivals = _curve(same, sum((rivals for _, rivals in looked), np.zeros(len(BINS) - 1, np.int64)))
+    evidence = replace(evidence, nats=np.mean([evidence.nats, against_rivals], axis=0, dtype=np.float32))
+    best = np.concatenate([best_evidence(vectors, library, evidence)[0] for vectors in strange])
     level = float(np.quantile(best, 1 - TAIL_SHARE))
     beyond = best[best > level] - level
     slope = 1.0 / float(beyond.mean())
@@ -105,10 +112,17 @@ def stretch(clips: Clips, limit: int = 8000 * 1800) -> NDArray[np.float32]:
     return clips.pcm[:limit].astype(np.float32) / 32768.0
 
 
-def best_evidence(vectors: NDArray[np.float32], library: MemoryLibrary, evidence: Evidence) -> NDArray[np.float64]:
-    """Return, for each hop of a stream [n, dim], the evidence of its best alignment in the library; 0 where there is none."""
+def best_evidence(
+    vectors: NDArray[np.float32], library: MemoryLibrary, evidence: Evidence
+) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+    """Look a stream [n, dim] up.
+
+    Returns:
+        The evidence of each hop's best alignment, 0 where there is none; and the histogram of distinct similarities along these.
+    """
     ring, hits = Ring(SPAN, vectors.shape[1]), Hits(single=0.6 * evidence.highest)
     best = np.zeros(len(vectors))
+    along_best = np.zeros(len(BINS) - 1, np.int64)
     for start in range(0, len(vectors), 512):
         similarity, rows = library.search(vectors[start : start + 512], NEIGHBOURS)
         context = evidence.context(vectors[start : start + 512])
@@ -118,8 +132,14 @@ def best_evidence(vectors: NDArray[np.float32], library: MemoryLibrary, evidence
             hits.put(hop, owners[row], positions[row], evidence.of_hit(similarity[row]))
             proposals = hits.proposals(hop)
             if proposals:
-                best[hop] = max(found.evidence for found in score(ring.last(SPAN), proposals, library, evidence))
-    return best
+                heard = ring.last(SPAN)
+                rival = max(score(heard, proposals, library, evidence), key=lambda found: found.evidence)
+                best[hop] = rival.evidence
+                part = heard.tail(rival.hops)
+                line = Line(rival.hop, rival.position, rival.speed)
+                distinct = part.distinct(along(library, rival.reference_id, line, part.hops))
+                along_best += np.histogram(distinct[part.present], BINS)[0]
+    return best, along_best
 
 
 def _cohort(cache: Path, encoder: Encoder, recipe: Recipe, random: np.random.Generator) -> NDArray[np.float32]:

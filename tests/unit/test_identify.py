@@ -45,6 +45,7 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, P
     evidence = Evidence(
         knots=np.array([0.9985, 0.9996], np.float32),  # random weights: everything is alike, only the same is the same
         nats=np.array([-1.5, 9.0], np.float32),
+        followed=np.array([-1.5, 9.0], np.float32),
         cohort=1e-3 * cohort,
         shared=0.0,
         tail_offset=4.0,

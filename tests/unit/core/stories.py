@@ -24,6 +24,7 @@ _COHORT = np.random.default_rng(8).standard_normal((32, DIM)).astype(np.float32)
 EVIDENCE = Evidence(
     knots=np.array([0.28, 0.37, 0.75], np.float32),
     nats=np.array([-1.5, 0.0, 9.0], np.float32),
+    followed=np.array([-1.5, 0.0, 9.0], np.float32),
     cohort=_COHORT / np.linalg.norm(_COHORT, axis=1, keepdims=True),
     shared=0.04,
     tail_offset=4.0,

@@ -14,6 +14,7 @@ COHORT /= np.linalg.norm(COHORT, axis=1, keepdims=True)
 EVIDENCE = Evidence(
     knots=np.array([0.2, 0.4, 0.8], np.float32),
     nats=np.array([-1.0, 0.0, 6.0], np.float32),
+    followed=np.array([-1.0, 0.0, 6.0], np.float32) + 1,
     cohort=COHORT,
     shared=0.1,
     tail_offset=2.0,
@@ -88,3 +89,9 @@ def test_the_context_is_what_the_nearest_common_sounds_account_for() -> None:
         nearest = sorted(range(len(COHORT)), key=lambda member: -float(query @ COHORT[member]))[:NEAREST]
         expected = sorted(max(float(query @ COHORT[one]), 0.0) * float(COHORT[one] @ stored) for one in nearest)
         np.testing.assert_allclose(sorted(rows @ stored), expected, atol=1e-5)
+
+
+def test_a_recording_that_was_found_is_followed_on_its_own_curve() -> None:
+    distinct = np.array([0.0, 0.3], np.float32)
+    assert EVIDENCE.of_followed(distinct)[0] == 0.0  # silence says nothing here either
+    assert EVIDENCE.of_followed(distinct)[1] == pytest.approx(EVIDENCE.of(distinct)[1] + 1.0)

@@ -116,6 +116,7 @@ def evidence(recipe: Recipe) -> Evidence:
     return Evidence(
         knots=np.array([0.0, 1.0], np.float32),
         nats=np.array([-1.0, 5.0], np.float32),
+        followed=np.array([-1.0, 5.0], np.float32),
         cohort=cohort,
         shared=0.1,
         tail_offset=1.0,
