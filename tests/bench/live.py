@@ -182,8 +182,8 @@ def _cpu(steps: list[Step]) -> Section:
         ],
         notes=(
             "CPU seconds a second. `decoders`: the ffmpeg processes, one a stream; `event loop`: the daemon's main thread; `other "
-            "threads`: encoder, matcher, disk; `others`: whatever else ran on the machine; `at work`: wall time within a stage, waiting for Python's lock and for a core "
-            "included. The last column is the daemon and its decoders.",
+            "threads`: encoder, matcher, disk; `others`: whatever else ran on the machine; `at work`: wall time within a stage, "
+            "waiting for Python's lock and for a core included. The last column is the daemon and its decoders.",
         ),
     )
 
