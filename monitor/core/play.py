@@ -116,10 +116,8 @@ class LivePlay:
         reach = int(over[0]) if len(over) else len(back)
         taken = int(back[:reach].argmax()) + 1
         self.first_hop = newest - taken + 1
-        found_nats = np.where(heard.present, self._evidence.of(distinct), 0.0)
-        if len(mine) > NEW_AFTER:
-            found_nats = np.where(found_nats > 0, found_nats * novelty(mine[None])[0], found_nats)
-        self.found_total = float(found_nats[::-1].cumsum()[:taken].max())
+        news = np.where(nats > 0, nats * novelty(mine[None])[0], nats) if len(mine) > NEW_AFTER else nats
+        self.found_total = float(news[::-1].cumsum()[:taken].max())
         forward = nats[len(nats) - taken :].cumsum()
         self.best_total = float(forward.max())
         self.last_hop = self.first_hop + int(forward.argmax())

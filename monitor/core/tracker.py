@@ -30,10 +30,10 @@ END_AFTER_S = 0.7
 """The same for its end in the last window."""
 SNAP_S = 1.2
 """A play that begins or ends so near to the recording's own beginning or end does so exactly there."""
-HINT_SHARE = 0.4
+HINT_SHARE = 0.3
 """Share of the needed evidence from which on it is worth looking farther back for the rest."""
-LONG_FACTOR = 1.0
-"""How much more is asked for then: a longer look back finds more by chance."""
+LONG_FACTOR = 2.6
+"""How many times the needed evidence is asked for then, by the curve for following: it is no contest, and is kinder to weak windows."""
 SAME_SOUND = 0.8
 """Mean similarity of two stored stretches from which on they count as the same sound under two names."""
 BETTER_NATS = 8.0
