@@ -33,7 +33,7 @@ SNAP_S = 1.2
 HINT_SHARE = 0.3
 """Share of the needed evidence from which on it is worth looking farther back for the rest."""
 LONG_FACTOR = 2.6
-"""How many times the needed evidence is asked for then, by the curve for following: it is no contest, and is kinder to weak windows."""
+"""How many times the needed evidence is asked for then, on the curve for following, which is kinder to weak windows."""
 SAME_SOUND = 0.8
 """Mean similarity of two stored stretches from which on they count as the same sound under two names."""
 BETTER_NATS = 8.0
