@@ -54,11 +54,6 @@ class Station:
         return f"Station({self.name}, {len(self._listeners)} listeners, {self._sent_s:.0f} s sent)"
 
     @property
-    def listeners(self) -> int:
-        """How many are connected."""
-        return len(self._listeners)
-
-    @property
     def delay_s(self) -> float:
         """How long a sample takes from being due to leaving for the listeners, as measured: the median over the last pieces.
 

@@ -6,7 +6,6 @@ compiled or allocated for the first time in production.
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import cast
 
 import numpy as np
@@ -105,8 +104,3 @@ def load_encoder(name: str = "compact", device: str = "auto", threads: int = 0) 
     except RuntimeError as error:
         raise EncoderError(f"encoder {name!r} does not fit network {recipe.network!r}; install it again") from error
     return Engine(recipe, network, pick_device(device))
-
-
-def model_card(name: str) -> Path:
-    """Return the path of the card that tells how an installed encoder was made."""
-    return weights.find(name).with_suffix(".md")

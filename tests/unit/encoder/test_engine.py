@@ -10,7 +10,7 @@ import torch
 
 from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
-from monitor.encoder.engine import BATCH_SIZES, Engine, load_encoder, model_card, pick_device
+from monitor.encoder.engine import BATCH_SIZES, Engine, load_encoder, pick_device
 from monitor.encoder.features import LogMel
 from monitor.errors import EncoderError
 
@@ -111,7 +111,3 @@ def test_a_device_that_is_not_there_is_refused() -> None:
 def test_auto_takes_what_is_there() -> None:
     assert pick_device("auto").type == ("cuda" if torch.cuda.is_available() else "cpu")
     assert pick_device("cpu") == torch.device("cpu")
-
-
-def test_the_card_lies_beside_the_weights(weights_file: Path) -> None:
-    assert model_card(str(weights_file)) == weights_file.with_suffix(".md")
