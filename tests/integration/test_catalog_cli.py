@@ -127,7 +127,7 @@ def test_ctrl_c_is_answered_with_what_to_do_and_a_second_run_goes_on(
     monitor: Callable[..., int], music: Path, tmp_path: Path
 ) -> None:
     for n in range(10):
-        source = ["-f", "lavfi", "-i", f"sine=frequency={200 + 10 * n}:duration=80:sample_rate=8000"]
+        source = ["-f", "lavfi", "-i", f"sine=frequency={200 + 10 * n}:duration=300:sample_rate=8000"]
         subprocess.run(["ffmpeg", "-v", "error", *source, music / f"long{n}.wav"], check=True)
     arguments = ["catalog", "add", str(music), "--catalog", str(tmp_path / "catalog"), "--jobs", "2"]
     child = subprocess.Popen([sys.executable, "-c", CHILD, *arguments], stderr=subprocess.PIPE, text=True)
