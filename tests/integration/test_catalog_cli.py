@@ -20,8 +20,9 @@ from monitor.cli import catalog
 from monitor.errors import ConfigError, ForeignFingerprints
 
 CHILD = """
-import argparse, sys
+import argparse, signal, sys
 from monitor.cli import catalog
+signal.signal(signal.SIGINT, signal.default_int_handler)  # whoever runs the tests in the background has it ignored
 parser = argparse.ArgumentParser()
 catalog.register(parser.add_subparsers())
 arguments = parser.parse_args(sys.argv[1:])
