@@ -13,7 +13,7 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from dataclasses import fields
+from dataclasses import fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -225,7 +225,7 @@ class Daemon:
                 ]
                 if needs_restart:
                     _log.warning("changed, but needs a restart", sections=needs_restart)
-                self._settings = settings
+                self._settings = replace(self._settings, stream=settings.stream)
                 await self._apply_streams()
             self._notifier.ready()
 

@@ -79,7 +79,7 @@ class MatcherSettings:
     bridge_s: float = 10.0
     """A recording may be unheard for so long (talk-over, fade, drop-out) and still be the same play."""
     ring_s: float = 180.0
-    """How much of each stream's fingerprints is kept to look back into; 512 bytes per half second."""
+    """How much of each stream's fingerprints is kept to look back into; 1.3 kB per half second."""
     update_every_s: float = 30.0
     """A running play is told again (`updated`) so often; 0 tells only start and end."""
 

@@ -79,7 +79,7 @@ def record(target: str, play: Play, reference: Reference) -> dict[str, Any]:
 
 
 class _Writer:
-    """Prints detections as they come; a table only at the end."""
+    """Prints detections file by file; a table only at the end."""
 
     def __init__(self, form: str) -> None:
         self._form = form

@@ -83,7 +83,7 @@ class LivePlay:
         self.reference_id = found.reference_id
         self.line = Line(found.hop, found.position, found.speed)
         self._begin: Line | None = None
-        self._references, self._evidence, self._bridge = references, evidence, bridge
+        self.references, self._evidence, self._bridge = references, evidence, bridge
         self._points: list[tuple[int, float, float]] = []
         self.detected_hop = found.hop
         self.told_hop = found.hop
@@ -132,7 +132,7 @@ class LivePlay:
 
     def stored_along(self, hops: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the stored fingerprints [n, dim] on the line, at rising hops [n]."""
-        return along(self._references, self.reference_id, self.line, hops)
+        return along(self.references, self.reference_id, self.line, hops)
 
     def unexplained(self, heard: Heard, theirs: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return how alike what was heard and other fingerprints [n, dim] are beyond common sounds and beyond this play.
@@ -161,12 +161,12 @@ class LivePlay:
 
     def lost(self, hop: int) -> bool:
         """Say whether the play is over: the recording has ended, or it has not been heard for too long."""
-        return self.line.at(hop) >= self._references.hops(self.reference_id) + 1 or hop - self.last_hop > self._bridge
+        return self.line.at(hop) >= self.references.hops(self.reference_id) + 1 or hop - self.last_hop > self._bridge
 
     def _note_position(self, hop: int, vector: NDArray[np.float32], nats: float) -> bool:
         """Keep where in the recording a window was, to a fraction of a hop; say whether it could tell."""
         near = round(self.line.at(hop))
-        alike = stored(self._references, self.reference_id, near - 2, 5) @ vector
+        alike = stored(self.references, self.reference_id, near - 2, 5) @ vector
         top = int(alike[1:4].argmax()) + 1
         left, middle, right = (float(alike[top + step]) for step in (-1, 0, 1))
         bend = left - 2 * middle + right
@@ -201,7 +201,7 @@ class LivePlay:
 
         If the new line explains the whole play as well as the old one did, it was the right one all along.
         """
-        other = LivePlay(self.number, found, ring, self._references, self._evidence, bridge=self._bridge)
+        other = LivePlay(self.number, found, ring, self.references, self._evidence, bridge=self._bridge)
         if other.first_hop <= self.first_hop + 1 and other.best_total > self.best_total:
             self.first_hop, self.total, self.best_total = other.first_hop, other.total, other.best_total
             self._begin = None

@@ -69,7 +69,7 @@ class Timeline:
                 _Block(epoch=self._epoch, position=self._end, least_s=late_s, most_s=late_s, wall_s=wall_minus_monotonic_s)
             )
             if len(self._blocks) > 2 * KEEP_BLOCKS:
-                del self._blocks[:KEEP_BLOCKS]
+                self._blocks = self._blocks[KEEP_BLOCKS:]  # a new list: another thread may be reading the old one
         else:
             last.least_s = min(last.least_s, late_s)
             last.most_s = max(last.most_s, late_s)
@@ -85,20 +85,21 @@ class Timeline:
         Raises:
             LookupError: No sound has been heard yet.
         """
-        if not self._blocks:
+        blocks = self._blocks
+        if not blocks:
             raise LookupError("no sound has been heard yet")
-        at = max(bisect_right(self._blocks, position, key=lambda block: block.position) - 1, 0)
-        near = self._near(at)
+        at = max(bisect_right(blocks, position, key=lambda block: block.position) - 1, 0)
+        near = self._near(blocks, at)
         minima_s = sorted(block.least_s for block in near)
         # A first block knows only its own spread. Later the median minimum says how close to the envelope the sound usually
         # comes; the maximum would let one burst on connecting blur the next minutes.
         usual_s = minima_s[len(near) // 2] if len(near) > 1 else near[0].most_s
-        return position / self._rate_hz + minima_s[0] + self._blocks[at].wall_s, FLOOR_S + usual_s - minima_s[0]
+        return position / self._rate_hz + minima_s[0] + blocks[at].wall_s, FLOOR_S + usual_s - minima_s[0]
 
-    def _near(self, at: int) -> list[_Block]:
+    def _near(self, blocks: list[_Block], at: int) -> list[_Block]:
         """Blocks of the same connection within the horizon."""
-        epoch = self._blocks[at].epoch
-        return [block for block in self._blocks[max(at - self._reach, 0) : at + self._reach + 1] if block.epoch == epoch]
+        epoch = blocks[at].epoch
+        return [block for block in blocks[max(at - self._reach, 0) : at + self._reach + 1] if block.epoch == epoch]
 
     def _least_s(self, at: int) -> float:
-        return min(block.least_s for block in self._near(at))
+        return min(block.least_s for block in self._near(self._blocks, at))

@@ -92,6 +92,7 @@ class Tracker:
         Returns:
             What there is to say, in order.
         """
+        self._take_up(references)
         self._ring.put(hop, *fingerprint)
         self._fingerprints = fingerprints
         found, positions, similarity = hits
@@ -125,6 +126,12 @@ class Tracker:
                 play.told_hop = hop
                 events.append(self._event(EventKind.UPDATED, play, references))
         return events
+
+    def _take_up(self, references: References) -> None:
+        """Let all plays look into this generation of the catalogue, and forget past ones of recordings it no longer has."""
+        self._past = [play for play in self._past if references.hops(play.reference_id)]
+        for play in (*self._live, *self._past):
+            play.references = references
 
     def _on_line(self, who: int, position: int, hop: int) -> bool:
         """Say whether a live play already is at this place."""

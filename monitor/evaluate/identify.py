@@ -53,6 +53,7 @@ def measure(
     cache: Path, out: Path, seconds: float, seed: int, device: str, conditions: Sequence[str] | None, say: Callable[[str], None]
 ) -> str:
     """Run all queries; return the table, and write it and the answers into `out`."""
+    cache = cache.absolute()
     music, voices, noises = (open_split(cache, "public-test", kind) for kind in ("music", "speech", "noise"))
     tracks = [number for number in range(len(music)) if music.length[number] >= LEAST_TRACK_S * 8000]
     known = [number for number in tracks if number % 4 != 3]

@@ -33,8 +33,8 @@ class Rows:
             shape = (table.rows, table.dim)
             mapped = np.memmap(table.path, np.float16, "r", shape=shape) if table.rows else np.zeros(shape, np.float16)
             self._vectors = np.asarray(mapped)  # still mapped; every slice of a memmap object itself costs a few microseconds more
-        except (FileNotFoundError, ValueError) as error:
-            raise Transient(f"{table.path} is gone or too short: the catalogue was changed meanwhile, read it again") from error
+        except (OSError, ValueError) as error:
+            raise Transient(f"{table.path} cannot be read ({error}): if it was changed meanwhile, read it again") from error
 
     @property
     def live(self) -> int:

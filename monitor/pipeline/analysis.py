@@ -138,14 +138,14 @@ class Analysis:
         due_s = self._batcher.due_s()
         with suppress(TimeoutError):
             async with asyncio.timeout(IDLE_S if due_s is None else max(min(due_s - time.monotonic(), IDLE_S), 0.0)):
-                await self._wake()
+                await self._wake(idle=due_s is None)
 
-    async def _wake(self) -> None:
-        """Wait for the first window, for a batch to be full, or for an end to be announced."""
+    async def _wake(self, *, idle: bool) -> None:
+        """Wait for any window if none was there, otherwise for a batch to be full; or for an end to be announced."""
         while True:
             await self._arrived.wait()
             self._arrived.clear()
-            if len(self._batcher) == 1 or len(self._batcher) >= self._settings.max_batch or self._draining or self._closing:
+            if idle or len(self._batcher) >= self._settings.max_batch or self._draining or self._closing:
                 return
 
     async def _in(self, thread: str, work: Callable[..., R], *arguments: object) -> R:
@@ -171,9 +171,9 @@ class Analysis:
         )
 
     def _match(self, embeddings: Embeddings | None, over: list[str]) -> None:
-        if self._next_library is not None:
-            self._matcher.swap(self._next_library)
-            self._next_library = None
+        library, self._next_library = self._next_library, None
+        if library is not None:
+            self._matcher.swap(library)
         if embeddings is not None:
             self._say(self._matcher.match(embeddings))
         for stream in over:

@@ -127,12 +127,15 @@ class Run:
     @contextmanager
     def _batches(self) -> Iterator[Iterator[Sounds]]:
         """Draw batches in a thread of its own, a few ahead."""
-        ready: queue.Queue[Sounds] = queue.Queue(AHEAD)
+        ready: queue.Queue[Sounds | Exception] = queue.Queue(AHEAD)
         stop = threading.Event()
 
         def fill() -> None:
             while not stop.is_set():
-                sounds = self._sampler.draw()
+                try:
+                    sounds: Sounds | Exception = self._sampler.draw()
+                except Exception as error:
+                    sounds = error
                 while not stop.is_set():
                     try:
                         ready.put(sounds, timeout=0.2)
@@ -140,10 +143,17 @@ class Run:
                     except queue.Full:
                         continue
 
+        def drawn() -> Iterator[Sounds]:
+            while True:
+                sounds = ready.get()
+                if isinstance(sounds, Exception):
+                    raise sounds
+                yield sounds
+
         thread = threading.Thread(target=fill, name="sampler", daemon=True)
         thread.start()
         try:
-            yield iter(ready.get, None)
+            yield drawn()
         finally:
             stop.set()
             thread.join()

@@ -214,6 +214,21 @@ def test_a_reference_that_is_removed_ends_its_play() -> None:
     assert ended.play.start_s == pytest.approx(started[1].play.start_s, abs=0.1)
 
 
+def test_a_better_copy_added_while_a_recording_is_on_air_takes_its_name_over() -> None:
+    """The copy was looked for in the generation that the play had begun with, and its absence there took the daemon down."""
+    worse = fingerprints(SONG, noise=0.5, seed=5)
+    air = Air(90)
+    air.play(SONG, 10.0)
+    vectors = air.heard(noise=1.2)
+    tracker = Tracker("radio", LIMITS, EVIDENCE)
+    (started,) = follow(tracker, vectors, Shelf({1: worse, 2: fingerprints(OTHER)}), hops=range(60))
+    after = Shelf({1: worse, 2: fingerprints(OTHER), 7: fingerprints(SONG)}, generation=2)
+    said = [event for _, event in follow(tracker, vectors, after, hops=range(60, len(vectors)))]
+    assert [event.kind for event in said] == [EventKind.UPDATED, EventKind.ENDED]
+    assert {event.number for event in said} == {started[1].number}
+    assert said[-1].play.reference_id == 7
+
+
 def test_a_catalogue_that_becomes_empty_ends_a_play() -> None:
     air = Air(40)
     air.play(SONG, 5.0)
