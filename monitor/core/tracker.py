@@ -119,13 +119,17 @@ class Tracker:
             if references.hops(play.reference_id):
                 play.hear(newest)
             if not references.hops(play.reference_id) or play.lost(hop):
-                self._live.remove(play)
-                self._past = [*self._past[-7:], play]
-                events.append(self._event(EventKind.ENDED, play, references))
+                events.append(self._end(play, references))
             elif self._limits.update_every_hops and hop - play.told_hop >= self._limits.update_every_hops:
                 play.told_hop = hop
                 events.append(self._event(EventKind.UPDATED, play, references))
         return events
+
+    def _end(self, play: LivePlay, references: References) -> PlayEvent:
+        """Take a play off the air; the last eight are remembered, for what sounds like them."""
+        self._live.remove(play)
+        self._past = [*self._past[-7:], play]
+        return self._event(EventKind.ENDED, play, references)
 
     def _take_up(self, references: References) -> None:
         """Let all plays look into this generation of the catalogue, and forget past ones of recordings it no longer has."""
@@ -187,9 +191,7 @@ class Tracker:
             return []
         events = []
         for play in same:
-            self._live.remove(play)
-            self._past = [*self._past[-7:], play]
-            events.append(self._event(EventKind.ENDED, play, references))
+            events.append(self._end(play, references))
         self._count = number
         self._live.append(begun)
         return [*events, self._event(EventKind.STARTED, begun, references)]

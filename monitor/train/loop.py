@@ -220,7 +220,7 @@ class Run:
 
 
 def _keep_memory() -> None:
-    """Let the C library keep freed tensors: giving each back and faulting it in again doubled the time of a step here."""
+    """Let the C library keep freed tensors: giving each back to the system means faulting it in again."""
     libc = ctypes.CDLL(None)
     if hasattr(libc, "mallopt"):
         libc.mallopt(MMAP_THRESHOLD, 1 << 30)
