@@ -15,6 +15,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--out", type=Path, help="folder of the run: checkpoint, log, weights (default: train-NAME); taken up again if there"
     )
     parser.add_argument("--cache", type=Path, help="folder for fetched and packed audio (default: ~/.cache/monitor)")
+    parser.add_argument("--start-from", default="", help="begin a new run with the weights of this encoder: a name, or a file")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")
     parser.add_argument("--fetch-only", action="store_true", help="fetch, decode and pack the audio, then stop")
@@ -31,8 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.fetch_only:
         return 0
     out = arguments.out or Path(f"train-{chosen.name}")
-    started = loop.Run(chosen, cache, out, arguments.device)
+    started = loop.Run(chosen, cache, out, arguments.device, arguments.start_from)
     path = started.train(print)
-    report.write(out, path, text, started.progress.log, cache)
+    report.write(out, path, text, started.progress, cache)
     print(f"{path}: beside it the model card, the log and the curve")
     return 0

@@ -27,6 +27,7 @@ from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
 from monitor.encoder.engine import pick_device
 from monitor.encoder.features import LogMel
+from monitor.errors import EncoderError
 from monitor.train import losses, rooms
 from monitor.train.data import Clips, open_split
 from monitor.train.degrade import Degrader, mask_features
@@ -48,13 +49,20 @@ class Progress:
     step: int = 0
     spent_s: float = 0.0
     windows: int = 0
+    started_from: str = ""
+    """SHA-256 of the weights it began with; empty: random ones."""
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
 class Run:
     """One training run in one folder."""
 
-    def __init__(self, recipe: TrainingRecipe, cache: Path, out: Path, device: str) -> None:
+    def __init__(self, recipe: TrainingRecipe, cache: Path, out: Path, device: str, start_from: str = "") -> None:
+        """Take up the run in `out`, or begin it: with random weights, or with those of the encoder `start_from` (name or file).
+
+        Raises:
+            EncoderError: `start_from` is no encoder, or one of another network.
+        """
         self._recipe, self._out, self._device = recipe, out, pick_device(device)
         self._sound: Recipe = recipe.encoder_recipe()
         torch.manual_seed(recipe.seed)
@@ -67,6 +75,8 @@ class Run:
         out.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
             self._load()
+        elif start_from:
+            self._start_from(weights.find(start_from))
         seed = recipe.seed + self.progress.step
         length = self._sound.window_samples
         bank = rooms.bank(recipe.seed, recipe.training.rooms, self._sound.sample_rate_hz, length)
@@ -217,6 +227,16 @@ class Run:
         self._network.load_state_dict(state["network"])
         self._optimizer.load_state_dict(state["optimizer"])
         self.progress = Progress(**state["progress"])
+
+    def _start_from(self, path: Path) -> None:
+        found, tensors = weights.load(path)
+        try:
+            self._network.load_state_dict(tensors)
+        except RuntimeError as error:
+            raise EncoderError(
+                f"{path} holds the network {found.network!r}, not {self._recipe.network!r} as the recipe asks"
+            ) from error
+        self.progress.started_from = found.weights_sha256
 
 
 def _keep_memory() -> None:

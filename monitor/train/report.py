@@ -9,18 +9,21 @@ from typing import Any
 
 from monitor.encoder import networks, weights
 from monitor.train.data import open_split
+from monitor.train.loop import Progress
 
 
-def write(out: Path, path: Path, recipe_text: str, log: Sequence[dict[str, Any]], cache: Path) -> None:
+def write(out: Path, path: Path, recipe_text: str, progress: Progress, cache: Path) -> None:
     """Write `NAME.md` and `NAME.png` beside the weights.
 
     Args:
         out: Folder of the run.
         path: The weights.
         recipe_text: The recipe as it was read.
-        log: Entries of `loop.Progress.log`.
+        progress: How the run went.
         cache: Folder of the audio it was trained on.
     """
+    log = progress.log
+    before = f" after those of weights SHA-256 `{progress.started_from}`" if progress.started_from else ""
     _plot(out / f"{path.stem}.png", log)
     recipe, tensors = weights.load(path)
     parameters = sum(parameter.numel() for parameter in networks.build(recipe).parameters())
@@ -36,7 +39,7 @@ Written by `monitor train` on {datetime.datetime.now(datetime.UTC).date().isofor
 - Network `{recipe.network}`, {parameters:,} parameters ({len(tensors)} tensors); one second in, {recipe.dim} numbers out, one
 every {recipe.hop_s} s.
 - Recipe hash `{recipe.hash}`, weights SHA-256 `{recipe.weights_sha256}`.
-- Trained {last["minutes"]:.0f} minutes, {last["step"]} steps, {last["windows"]:,} windows, on {len(music)} recordings
+- Trained {last["minutes"]:.0f} minutes, {last["step"]} steps, {last["windows"]:,} windows{before}, on {len(music)} recordings
   ({music.length.sum() / recipe.sample_rate_hz / 3600:.1f} h) of the train split of `monitor/train/packages.tsv`: free music from
   package registries, nearly all of it instrumental game music, with hardly any singing. Speech and noise from the same list.
 - Right recording first on the validation split ({len(open_split(cache, "validation", "music"))} recordings, exact search, no

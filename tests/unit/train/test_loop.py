@@ -69,7 +69,7 @@ def test_the_log_is_what_was_said(finished: Finished, folder: Path) -> None:
 
 def test_card_and_curve_lie_beside_the_weights(finished: Finished, folder: Path) -> None:
     run, path, _, _ = finished
-    report.write(folder / "out", path, RECIPE_TEXT, run.progress.log, folder / "cache")
+    report.write(folder / "out", path, RECIPE_TEXT, run.progress, folder / "cache")
     card = path.with_suffix(".md").read_text()
     engine = load_encoder(str(path), "cpu")
     assert engine.recipe.hash in card
@@ -94,6 +94,22 @@ def test_a_run_is_taken_up_where_it_stood_and_goes_on(finished: Finished, folder
     assert resumed.progress.spent_s > run.progress.spent_s
     assert resumed.progress.log[0] == run.progress.log[0]
     assert not list((folder / "again").glob("*.partial"))
+
+
+def test_a_run_may_begin_with_the_weights_of_an_encoder(finished: Finished, folder: Path, chosen: recipe.TrainingRecipe) -> None:
+    run, path, _, _ = finished
+    begun = loop.Run(chosen, folder / "cache", folder / "from", "cpu", str(path))
+    assert begun.progress.step == 0
+    assert begun.progress.started_from == load_encoder(str(path), "cpu").recipe.weights_sha256
+    for name, one in begun._network.state_dict().items():
+        assert torch.equal(one, run._network.state_dict()[name])
+    report.write(folder / "from", path, RECIPE_TEXT, replace(begun.progress, log=run.progress.log), folder / "cache")
+    assert begun.progress.started_from in path.with_suffix(".md").read_text()
+
+
+def test_weights_of_another_network_are_refused(folder: Path, chosen: recipe.TrainingRecipe) -> None:
+    with pytest.raises(EncoderError, match="as the recipe asks"):
+        loop.Run(chosen, folder / "cache", folder / "other", "cpu", "compact")
 
 
 def test_no_audio_is_said_so(tmp_path: Path, chosen: recipe.TrainingRecipe) -> None:
