@@ -92,11 +92,14 @@ class Table:
 
 
 class EventKind(StrEnum):
-    """What a message says about a play."""
+    """What a message says about a play: started, updated any number of times, ended; retracted at any time, even after its end."""
 
     STARTED = "started"
     UPDATED = "updated"
+    """It goes on, or its boundaries, its numbers or its reference are known better now."""
     ENDED = "ended"
+    RETRACTED = "retracted"
+    """There was no such play; nothing more is said of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

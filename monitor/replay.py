@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from monitor.core.framing import Framer
 from monitor.core.recipe import Recipe
-from monitor.messages import Chunk, Embeddings, EventKind, Play, Window
+from monitor.messages import Chunk, Embeddings, EventKind, Play, PlayEvent, Window
 from monitor.pipeline.matching import Matcher
 from monitor.pipeline.ports import Encoder
 
@@ -72,8 +72,14 @@ def plays(name: str, sound: Iterable[NDArray[np.float32]], encoder: Encoder, rec
     finished: dict[int, Play] = {}
     for embeddings in fingerprints(name, sound, encoder, recipe):
         for event in matcher.match(embeddings):
-            if event.kind is EventKind.ENDED:
-                finished[event.number] = event.play
+            _note(event, finished)
     for event in matcher.close(name):
-        finished[event.number] = event.play
+        _note(event, finished)
     return sorted(finished.values(), key=lambda play: (play.start_s, play.reference_id))
+
+
+def _note(event: PlayEvent, finished: dict[int, Play]) -> None:
+    if event.kind is EventKind.ENDED:
+        finished[event.number] = event.play
+    elif event.kind is EventKind.RETRACTED:
+        finished.pop(event.number, None)

@@ -64,11 +64,15 @@ class Notebook:
                 start_utc_s=_seconds(event["start"]),
                 end_utc_s=_seconds(event["heard_until"]),
                 first_told_utc_s=before.first_told_utc_s if before else now_utc_s,
-                ended=event["type"] == "ended",
+                ended=event["type"] in {"ended", "retracted"},
+                retracted=event["type"] == "retracted",
             )
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a detection event ({error!r}): {payload[:200]!r}") from error
-        self.told[entry.id] = entry
+        if entry.retracted:
+            self.told.pop(entry.id, None)
+        else:
+            self.told[entry.id] = entry
         return entry
 
 

@@ -81,7 +81,7 @@ class Screen:
         if self._live is None and (first or told.ended):
             from_s, to_s = told.start_utc_s - sent_utc_s, told.end_utc_s - sent_utc_s
             span = f"from {from_s:.1f} to {to_s:.1f} s" if told.ended else f"since {from_s:.1f} s"
-            what = "ended" if told.ended else "heard"
+            what = "taken back" if told.retracted else "ended" if told.ended else "heard"
             self.say(f"  {told.station:6} {what}:  {told.artist}: {told.title} {span} ({told.confidence:.0%})")
 
     def conclude(self, verdict: Verdict, sent_utc_s: dict[str, float]) -> None:

@@ -32,6 +32,8 @@ class Told:
     first_told_utc_s: float
     """When the first message about it arrived here."""
     ended: bool
+    retracted: bool = False
+    """Taken back: it does not count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

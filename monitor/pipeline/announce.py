@@ -12,6 +12,8 @@ from monitor.core.recipe import Recipe
 from monitor.messages import Detection, EventKind, PlayEvent, Reference
 from monitor.pipeline.ports import Library
 
+REMEMBERED = 64
+"""Plays that were ended last, of all streams, whose id is still known: they may yet be retracted."""
 NAMESPACE = uuid.UUID("5f0d3a52-3c2f-4f0a-9a0e-8f6f2d2f7c11")
 """Of the ids; any fixed number, only ours."""
 
@@ -28,6 +30,7 @@ class Announcer:
         """
         self._recipe, self._utc_s = recipe, utc_s
         self._open: dict[tuple[str, int], tuple[str, Reference]] = {}
+        self._ended: dict[tuple[str, int], tuple[str, Reference]] = {}
 
     def announce(self, event: PlayEvent, library: Library) -> Detection:
         """Return the detection for a play event."""
@@ -36,14 +39,11 @@ class Announcer:
         end_utc_s, _ = self._time(play.stream, play.end_s)
         detected_utc_s, _ = self._time(play.stream, play.detected_s)
         key = (play.stream, event.number)
-        known, reference = self._open.get(key, ("", None))
+        known, reference = self._open.get(key) or self._ended.get(key) or ("", None)
         if reference is None or (reference.id != play.reference_id and library.hops(play.reference_id)):
             reference = library.reference(play.reference_id)
         identity = known or str(uuid.uuid5(NAMESPACE, f"{play.stream} {detected_utc_s:.3f} {event.number} {play.reference_id}"))
-        if event.kind is EventKind.ENDED:
-            self._open.pop(key, None)
-        else:
-            self._open[key] = (identity, reference)
+        self._remember(key, event.kind, (identity, reference))
         return Detection(
             id=identity,
             kind=event.kind,
@@ -57,6 +57,16 @@ class Announcer:
             recipe=self._recipe.hash,
             generation=library.generation,
         )
+
+    def _remember(self, key: tuple[str, int], kind: EventKind, said: tuple[str, Reference]) -> None:
+        self._open.pop(key, None)
+        self._ended.pop(key, None)
+        if kind is EventKind.ENDED:
+            self._ended[key] = said
+            if len(self._ended) > REMEMBERED:
+                del self._ended[next(iter(self._ended))]
+        elif kind is not EventKind.RETRACTED:
+            self._open[key] = said
 
     def _time(self, stream: str, media_s: float) -> tuple[float, float]:
         return self._utc_s(stream, round(media_s * self._recipe.sample_rate_hz))

@@ -56,7 +56,7 @@ class Board:
         playing = self._playing.get(detection.station)
         if playing is None:
             return
-        if detection.kind is EventKind.ENDED:
+        if detection.kind in {EventKind.ENDED, EventKind.RETRACTED}:
             playing.pop(detection.id, None)
         else:
             playing[detection.id] = payload.on_air(detection)

@@ -184,7 +184,7 @@ class DiskOutbox:
 
     def _insert(self, detection: Detection) -> None:
         text = self._store(detection.station, partial(payload.describe, detection))
-        if detection.kind is EventKind.ENDED:
+        if detection.kind in {EventKind.ENDED, EventKind.RETRACTED}:
             self._database.execute("DELETE FROM on_air WHERE id = ?", (detection.id,))
         else:
             self._database.execute("INSERT OR REPLACE INTO on_air VALUES (?, ?, ?)", (detection.id, detection.station, text))

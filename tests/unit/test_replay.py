@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 
 import numpy as np
@@ -11,7 +12,7 @@ from hypothesis import strategies as st
 
 from monitor import replay
 from monitor.core.recipe import Recipe
-from monitor.messages import Embeddings
+from monitor.messages import Embeddings, EventKind, Play, PlayEvent
 from monitor.pipeline.matching import Matcher
 from monitor.settings import MatcherSettings
 from tests.unit.core.stories import DIM, EVIDENCE, SLOTS_A_HOP, Air, Shelf, fingerprints, recording
@@ -86,3 +87,11 @@ def test_plays_do_not_depend_on_the_pieces(piece: int) -> None:
     np.testing.assert_allclose([play.end_s for play in plays], [35.0, 80.0], atol=0.5)
     again = replay.plays("file", [sound], Sum(), STORY, matcher)
     assert [play.start_s for play in again] == pytest.approx([play.start_s for play in plays])
+
+
+def test_a_play_that_is_taken_back_is_none() -> None:
+    finished: dict[int, Play] = {}
+    play = Play(**{f.name: 0 for f in dataclasses.fields(Play)})
+    for number, kind in ((1, EventKind.STARTED), (1, EventKind.ENDED), (2, EventKind.ENDED), (1, EventKind.RETRACTED)):
+        replay._note(PlayEvent(kind=kind, number=number, play=play), finished)
+    assert list(finished) == [2]

@@ -55,6 +55,8 @@ def test_events_of_one_play_become_one_entry() -> None:
     assert (last.start_utc_s, last.end_utc_s, last.ended) == (NOON, NOON + 30.0, True)
     assert last.first_told_utc_s == NOON + 3.2
     assert list(notebook.told.values()) == [last]
+    assert notebook.note(event(EventKind.RETRACTED, 30.0), NOON + 50.0).retracted
+    assert not notebook.told
 
 
 @pytest.mark.parametrize("payload", [b"{}", b"[]", b"nonsense", b'{"id": 1, "reference": null}'])

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.core.recipe import Recipe
 from monitor.messages import Detection, EventKind, Play, PlayEvent
-from monitor.pipeline.announce import Announcer
+from monitor.pipeline.announce import REMEMBERED, Announcer
 from tests.unit.core.stories import Shelf, recording
 
 RECIPE = Recipe(name="test")
@@ -99,3 +99,21 @@ def test_a_play_that_was_taken_for_another_is_renamed_under_its_id(announcer: An
     assert started.reference == SHELF.reference(1)
     assert renamed.reference == ended.reference == SHELF.reference(2)
     assert started.id == renamed.id == ended.id
+
+
+@pytest.mark.parametrize("before", [EventKind.STARTED, EventKind.ENDED])
+def test_a_play_is_retracted_under_its_id_on_air_and_after(announcer: Announcer, before: EventKind) -> None:
+    started = announcer.announce(event(EventKind.STARTED), SHELF)
+    announcer.announce(event(before), SHELF)
+    retracted = announcer.announce(event(EventKind.RETRACTED, detected_s=14.001), SHELF.without(1))
+    assert (retracted.id, retracted.kind, retracted.reference) == (started.id, EventKind.RETRACTED, started.reference)
+
+
+def test_only_the_last_ended_plays_are_remembered(announcer: Announcer) -> None:
+    for number in range(1, REMEMBERED + 2):
+        announcer.announce(event(EventKind.STARTED, number), SHELF)
+    running = announcer.announce(event(EventKind.UPDATED, 1, detected_s=14.001), SHELF)
+    for number in range(2, 3 * REMEMBERED):
+        announcer.announce(event(EventKind.ENDED, number), SHELF)
+    assert len(announcer._ended) == REMEMBERED
+    assert announcer.announce(event(EventKind.ENDED, 1), SHELF).id == running.id, "what runs is never forgotten"

@@ -33,6 +33,8 @@ def test_several_plays_may_be_on_air_and_go_one_by_one(detection: Make) -> None:
     assert [play["id"] for play in playing] == ["play-1", "play-2"]
     assert playing[0]["heard_until"] == "2026-09-21T14:14:20.000Z"
     made.told(detection(1, kind=EventKind.ENDED))
+    made.told(detection(3))
+    made.told(detection(3, kind=EventKind.RETRACTED))
     assert [play["id"] for play in json.loads(dict(made.take())["p/radio-1/now"])] == ["play-2"]
 
 

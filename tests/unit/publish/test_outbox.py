@@ -122,12 +122,13 @@ def test_plays_that_a_crash_left_on_air_are_ended_once(opened: Callable[[], Disk
     outbox = opened()
     outbox.put([detection(1), detection(2, station="b"), detection(3)])
     outbox.put([detection(1, kind=EventKind.UPDATED, end_utc_s=1_790_000_060.0), detection(3, kind=EventKind.ENDED)])
+    outbox.put([detection(4), detection(4, kind=EventKind.RETRACTED)])
     again = opened()
     assert again.end_left_over() == 2
-    assert again.depth == 7
+    assert again.depth == 9
     last = {m.station: (m.sequence, json.loads(m.payload)) for m in again.pending(10)}
     sequence, content = last["radio-1"]
-    assert (sequence, content["sequence"], content["id"], content["type"]) == (5, 5, "play-1", "ended")
+    assert (sequence, content["sequence"], content["id"], content["type"]) == (7, 7, "play-1", "ended")
     assert content["end"] == content["heard_until"] == "2026-09-21T14:14:20.000Z"
     assert (last["b"][0], last["b"][1]["id"], last["b"][1]["type"]) == (2, "play-2", "ended")
     assert opened().end_left_over() == 0
