@@ -102,6 +102,15 @@ class EventKind(StrEnum):
     """There was no such play; nothing more is said of it."""
 
 
+class Usage(StrEnum):
+    """How a recording was used, by its level against everything else that was heard with it."""
+
+    FOREGROUND = "foreground"
+    BACKGROUND = "background"
+    UNKNOWN = "unknown"
+    """Not heard for long enough to say."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Play:
     """One play of one reference on one stream, as far as it is known now. Times are media time in seconds."""
@@ -123,6 +132,12 @@ class Play:
     """Probability that the named recording was on air, 0 to 1."""
     detected_s: float
     """Media time at which it was first certain enough to be told."""
+    alternatives: tuple[int, ...] = ()
+    """Other references that all that was heard fits as well: versions, re-issues, the same bed. Empty once a part was heard that
+    tells them apart."""
+    usage: Usage = Usage.UNKNOWN
+    complete: bool = False
+    """The recording was on air from its beginning to its end; false as long as the play is on."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +172,8 @@ class Detection:
     """Hash of the encoder recipe."""
     generation: int
     """Generation of the catalogue."""
+    alternatives: tuple[Reference, ...] = ()
+    """Who the play's alternatives are: as long as there are some, `reference` is one of a group and not more than that."""
 
 
 class StreamState(StrEnum):

@@ -56,6 +56,7 @@ class Announcer:
             reference=reference,
             recipe=self._recipe.hash,
             generation=library.generation,
+            alternatives=tuple(library.reference(other) for other in play.alternatives if library.hops(other)),
         )
 
     def _remember(self, key: tuple[str, int], kind: EventKind, said: tuple[str, Reference]) -> None:

@@ -117,3 +117,8 @@ def test_only_the_last_ended_plays_are_remembered(announcer: Announcer) -> None:
         announcer.announce(event(EventKind.ENDED, number), SHELF)
     assert len(announcer._ended) == REMEMBERED
     assert announcer.announce(event(EventKind.ENDED, 1), SHELF).id == running.id, "what runs is never forgotten"
+
+
+def test_the_alternatives_get_their_names_too_while_they_are_in_the_catalogue(announcer: Announcer) -> None:
+    detection = announcer.announce(event(EventKind.STARTED, alternatives=(2, 9)), SHELF)
+    assert detection.alternatives == (SHELF.reference(2),)
