@@ -40,6 +40,8 @@ class SoundReceived(Fact):
     """Sound came in."""
 
     stream: str
+    position: int
+    """Media time of its first sample, in samples."""
     seconds: float
 
 

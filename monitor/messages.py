@@ -15,6 +15,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+class StampKind(StrEnum):
+    """What a time means that came with the sound."""
+
+    PROGRAMME = "programme"
+    """UTC of a sample as the station states it: EXT-X-PROGRAM-DATE-TIME of HLS, the NTP time of RTCP sender reports."""
+    MEDIA = "media"
+    """A counter that runs with the medium: PTS, RTP time stamps. Its origin means nothing, its steps are lost sound."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stamp:
+    """A time that a station put on its sound. A source's connection yields it beside the sound."""
+
+    kind: StampKind
+    seconds: float
+    """Since 1970-01-01T00:00:00Z (`PROGRAMME`), or what the counter says (`MEDIA`)."""
+    sample: int = 0
+    """`PROGRAMME`: the sample it belongs to, counted from the connection's first; told before or after that sample is yielded.
+    `MEDIA`: without meaning, the stamp belongs to the next sample that is yielded."""
+    period_s: float = 0.0
+    """After so long the counter begins again (2**33 / 90000 for PTS, 26.5 hours); 0: never."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A piece of decoded sound, mono, as it came in."""

@@ -22,7 +22,7 @@ from monitor.core.stall import StallWatch
 from monitor.core.timeline import Timeline
 from monitor.errors import StreamFailed
 from monitor.facts import SoundReceived, StreamRestarted, StreamStateChanged, Tell
-from monitor.messages import Chunk, StreamState
+from monitor.messages import Chunk, Stamp, StreamState
 from monitor.settings import StreamSettings
 
 FIRST_RETRY_S = 0.5
@@ -32,7 +32,9 @@ LONGEST_RETRY_S = 60.0
 BACK_AFTER_S = 5.0
 """A lost stream is logged as back when sound has come for so long: one that flaps faster is one log line, not hundreds."""
 
-Connect = Callable[[], AsyncGenerator[NDArray[np.float32], None]]
+Sound = NDArray[np.float32] | Stamp
+"""What a connection yields: pieces of sound, shape [n], and the times a station put on them."""
+Connect = Callable[[], AsyncGenerator[Sound, None]]
 """Opens one connection. Its sound ends when the source is over for good; StreamFailed means: open it again."""
 
 _log = structlog.get_logger()
@@ -100,23 +102,26 @@ class Mender:
                 if position is None:
                     position, started_s = self._timeline.begin(now_s), now_s
                     self._backoff.worked(now_s)
+                if isinstance(samples, Stamp):
+                    position += self._timeline.stamped(samples)
+                    continue
                 end = position + samples.size
                 self._timeline.heard(end, now_s, time.time() - now_s)
-                self._report(samples, now_s - started_s)
+                self._report(position, samples, now_s - started_s)
                 yield Chunk(stream=self._name, position=position, samples=samples, arrived_s=now_s)
                 position = end
                 watch.heard(time.monotonic())  # the time the reader took is not the station's fault
 
-    async def _next(self, sound: AsyncGenerator[NDArray[np.float32], None], watch: StallWatch) -> NDArray[np.float32] | None:
-        """Return the next piece of sound, None at the end."""
+    async def _next(self, sound: AsyncGenerator[Sound, None], watch: StallWatch) -> Sound | None:
+        """Return the next piece of sound or the next stamp, None at the end."""
         try:
             async with asyncio.timeout(watch.left_s(time.monotonic())):
                 return await anext(sound, None)
         except TimeoutError:
             raise StreamFailed(f"no sound for {self._no_data_timeout_s:g} s") from None
 
-    def _report(self, samples: NDArray[np.float32], connected_s: float) -> None:
-        self._tell(SoundReceived(stream=self._name, seconds=samples.size / self._rate_hz))
+    def _report(self, position: int, samples: NDArray[np.float32], connected_s: float) -> None:
+        self._tell(SoundReceived(stream=self._name, position=position, seconds=samples.size / self._rate_hz))
         changes = self._loudness.hear(samples)
         if changes:
             self._change(StreamState.SILENT if changes[-1] else StreamState.ONLINE)

@@ -42,7 +42,7 @@ class FakeSource:
         try:
             for position in range(0, self._samples.size, 2000):
                 samples = self._samples[position : position + 2000]
-                self._tell(SoundReceived(stream=self._name, seconds=samples.size / RECIPE.sample_rate_hz))
+                self._tell(SoundReceived(stream=self._name, position=position, seconds=samples.size / RECIPE.sample_rate_hz))
                 if position == 0:
                     self._tell(StreamStateChanged(stream=self._name, state=StreamState.ONLINE))
                 yield Chunk(stream=self._name, position=position, samples=samples, arrived_s=time.monotonic())

@@ -12,20 +12,20 @@ from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
 from monitor.capture import mending
-from monitor.capture.mending import Mender
+from monitor.capture.mending import Mender, Sound
 from monitor.core.backoff import Backoff
 from monitor.core.recipe import Recipe
 from monitor.errors import Permanent, StreamFailed
 from monitor.facts import Fact, SoundReceived, StreamRestarted, StreamStateChanged
-from monitor.messages import Chunk
+from monitor.messages import Chunk, Stamp, StampKind
 from monitor.settings import StreamSettings
 
 RECIPE = Recipe(name="any")
 PIECE = np.full(2000, 0.1, np.float32)
 QUIET = np.zeros(2000, np.float32)
 
-Step = NDArray[np.float32] | Exception | float | None
-"""Sound, a failure, a wait in seconds, or None: wait for ever."""
+Step = NDArray[np.float32] | Stamp | Exception | float | None
+"""Sound, a stamp on it, a failure, a wait in seconds, or None: wait for ever."""
 
 
 class Script:
@@ -35,7 +35,7 @@ class Script:
         self._connections = list(connections)
         self.closed = 0
 
-    async def __call__(self) -> AsyncGenerator[NDArray[np.float32], None]:
+    async def __call__(self) -> AsyncGenerator[Sound, None]:
         try:
             for step in self._connections.pop(0):
                 if isinstance(step, Exception):
@@ -50,7 +50,7 @@ class Script:
             self.closed += 1
 
 
-def mender(script: Callable[[], AsyncGenerator[NDArray[np.float32], None]], facts: list[Fact], **settings: float) -> Mender:
+def mender(script: Callable[[], AsyncGenerator[Sound, None]], facts: list[Fact], **settings: float) -> Mender:
     wanted = StreamSettings(name="a", url="x", **{"no_data_timeout_s": 5.0, "silence_after_s": 0.5} | settings)
     return Mender(wanted, RECIPE, facts.append, connect=script, backoff=Backoff(0.01, 0.04, lambda: 0.0))
 
@@ -71,6 +71,19 @@ async def test_a_source_that_ends_ends() -> None:
     assert states(facts) == ["connecting", "online", "offline"]
     assert [fact.seconds for fact in facts if isinstance(fact, SoundReceived)] == [0.25, 0.25]
     assert script.closed == 1
+
+
+async def test_what_a_counter_says_was_lost_is_a_jump() -> None:
+    lost = [PIECE, Stamp(kind=StampKind.MEDIA, seconds=7.0), PIECE, Stamp(kind=StampKind.MEDIA, seconds=9.25), PIECE]
+    chunks = await all_of(mender(Script(lost), []))
+    assert [chunk.position for chunk in chunks] == [0, 2000, 2000 + 2000 + 16_000]
+
+
+async def test_a_stated_time_is_the_time_of_its_sample() -> None:
+    stated = time.time() - 20.0
+    source = mender(Script([Stamp(kind=StampKind.PROGRAMME, seconds=stated, sample=1000), PIECE, PIECE]), [])
+    await all_of(source)
+    assert source.utc_s(3000)[0] == pytest.approx(stated + 0.25)
 
 
 async def test_a_lost_connection_is_a_jump_on_the_hop_grid() -> None:

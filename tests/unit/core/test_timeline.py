@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from monitor.core.timeline import FLOOR_S, KEEP_BLOCKS, Timeline
+from monitor.messages import Stamp, StampKind
 
 RATE = 8000
 HOP = 4000
@@ -133,6 +134,135 @@ def test_a_step_of_the_wall_clock_moves_only_what_comes_after() -> None:
         timeline.heard(position + piece * PIECE, 30.0 + piece * PIECE / RATE, WALL + 3600.0)
     assert timeline.utc_s(10 * RATE)[0] == pytest.approx(WALL + 10.0)
     assert timeline.utc_s(39 * RATE)[0] == pytest.approx(WALL + 3600.0 + 39.0)
+
+
+def test_a_step_of_the_wall_clock_is_doubt_about_what_came_before() -> None:
+    timeline = fresh()
+    position = play(timeline, timeline.begin(0.0), 0.0, 30.0)
+    timeline.heard(position + PIECE, 30.0 + PIECE / RATE, WALL - 1.0)  # a leap second is one
+    assert timeline.utc_s(10 * RATE)[1] == pytest.approx(1.0 + FLOOR_S, abs=0.01)
+    assert timeline.utc_s(position)[1] == pytest.approx(FLOOR_S, abs=0.01)
+
+
+@pytest.mark.parametrize("drift", [200e-6, -200e-6])
+def test_a_sender_200_ppm_off_is_followed_within_the_uncertainty(drift: float) -> None:
+    timeline = fresh()
+    position = timeline.begin(0.0)
+    while position < 3 * 3600 * RATE:
+        position += PIECE
+        timeline.heard(position, position / RATE * (1 + drift), WALL)
+    for at_s in (0, 1800, 5400, 10_799):
+        utc, uncertainty = timeline.utc_s(at_s * RATE)
+        assert abs(utc - WALL - at_s * (1 + drift)) <= min(uncertainty, 0.2)
+
+
+@pytest.mark.parametrize("away_s", [2.0, 6.0])
+def test_a_pause_that_is_caught_up_was_a_delay(away_s: float) -> None:
+    timeline = fresh()
+    end = play(timeline, timeline.begin(0.0), 0.0, 60.0)
+    play(timeline, end, 60.0 + away_s, 60.0, burst_s=away_s)
+    utc, uncertainty = timeline.utc_s(70 * RATE)
+    assert utc == pytest.approx(WALL + 70.0)
+    assert uncertainty < 0.2
+
+
+@pytest.mark.parametrize("away_s", [2.0, 6.0, 40.0])
+def test_a_pause_that_is_not_caught_up_was_a_loss(away_s: float) -> None:
+    # A server whose source went away and came back, on the same connection: media time counts samples, UTC steps.
+    timeline = fresh()
+    end = play(timeline, timeline.begin(0.0), 0.0, 60.0)
+    assert timeline.utc_s(end - 1)[0] == pytest.approx(WALL + 60.0, abs=0.01)
+    at = end
+    for told_s in range(1, 121):
+        at = play(timeline, at, 60.0 + away_s + told_s - 1, 1.0)
+        before, before_doubt = timeline.utc_s(59 * RATE)
+        after, after_doubt = timeline.utc_s(end + RATE // 2)
+        assert abs(before - WALL - 59.0) <= before_doubt
+        assert abs(after - WALL - 60.5 - away_s) <= after_doubt  # while it is undecided the doubt covers it
+    assert before_doubt < 0.2
+    assert after_doubt < 0.2
+
+
+def segments(timeline: Timeline, position: int, now_s: float, count: int, *, size_s: float = 6.0, seed: int = 1) -> int:
+    """Send segments as HLS does: three at once, then one each `size_s`, up to half a second late."""
+    delays = random.Random(seed)
+    for number in range(count):
+        arrives_s = now_s + max(number - 2, 0) * size_s + (delays.uniform(0.0, 0.5) if number > 2 else 0.0)
+        for _ in range(round(size_s * RATE / PIECE)):
+            position += PIECE
+            timeline.heard(position, arrives_s, WALL)
+    return position
+
+
+def test_segments_are_placed_by_their_ends() -> None:
+    timeline = fresh()
+    segments(timeline, timeline.begin(0.0), 0.0, 40)
+    for at_s in (30, 100, 200):
+        utc, uncertainty = timeline.utc_s(at_s * RATE)
+        assert abs(utc - (WALL + at_s - 18.0)) <= uncertainty <= 0.8
+
+
+def stated(seconds: float, sample: int) -> Stamp:
+    return Stamp(kind=StampKind.PROGRAMME, seconds=seconds, sample=sample)
+
+
+def test_the_time_a_station_states_is_believed() -> None:
+    timeline = fresh()
+    timeline.begin(0.0)
+    for number in range(20):
+        assert timeline.stamped(stated(WALL - 30.0 + 6 * number, 6 * number * RATE)) == 0
+    segments(timeline, 0, 0.0, 20)
+    utc, uncertainty = timeline.utc_s(50 * RATE)
+    assert utc == pytest.approx(WALL + 20.0)
+    assert uncertainty == pytest.approx(FLOOR_S)
+
+
+@pytest.mark.parametrize("wrong_s", [-3600.0, 60.0])
+def test_a_station_whose_clock_is_wrong_is_not_believed(wrong_s: float) -> None:
+    timeline = fresh()
+    timeline.begin(0.0)
+    for number in range(20):
+        timeline.stamped(stated(WALL + wrong_s + 6 * number, 6 * number * RATE))
+    segments(timeline, 0, 0.0, 20)
+    utc, uncertainty = timeline.utc_s(50 * RATE)
+    assert abs(utc - (WALL + 50.0 - 18.0)) <= uncertainty
+
+
+def test_a_discontinuity_of_stated_time_is_a_step() -> None:
+    # Segments were missing at the server: the positions go on, the stated time jumps.
+    timeline = fresh()
+    timeline.begin(0.0)
+    for number in range(20):
+        lost_s = 24.0 if number >= 10 else 0.0
+        timeline.stamped(stated(WALL - 30.0 + 6 * number + lost_s, 6 * number * RATE))
+    segments(timeline, 0, 0.0, 20)
+    assert timeline.utc_s(59 * RATE)[0] == pytest.approx(WALL + 29.0)
+    assert timeline.utc_s(61 * RATE)[0] == pytest.approx(WALL + 31.0 + 24.0)
+
+
+WRAP_S = 2**33 / 90000
+
+
+def counter(seconds: float) -> Stamp:
+    return Stamp(kind=StampKind.MEDIA, seconds=seconds % WRAP_S, period_s=WRAP_S)
+
+
+def test_a_counter_shows_lost_sound_at_once_and_wraps_without_harm() -> None:
+    timeline = fresh()
+    position, counted_s = timeline.begin(0.0), WRAP_S - 10.0
+    for second in range(30):
+        jump = timeline.stamped(counter(counted_s + second + (3.2 if second >= 20 else 0.0)))
+        assert jump == (round(3.5 * RATE) if second == 20 else 0)  # to the next hop: a window begins there
+        position += jump + RATE
+        timeline.heard(position, second + 1.0 + (3.2 if second >= 20 else 0.0), WALL)
+
+
+def test_another_counter_loses_nothing() -> None:
+    timeline = fresh()
+    timeline.begin(0.0)
+    for seconds in (100.0, 50_000.0, 20.0):
+        assert timeline.stamped(Stamp(kind=StampKind.MEDIA, seconds=seconds)) == 0
+        timeline.heard(RATE, 1.0, WALL)
 
 
 def test_memory_is_bounded_and_old_positions_keep_an_answer() -> None:

@@ -16,7 +16,7 @@ from monitor.observe.metrics import Metrics
 EXAMPLES: list[facts.Fact] = [
     facts.StreamStateChanged(stream="a", state=StreamState.SILENT),
     facts.StreamRestarted(stream="a", reason="gone", retry_in_s=1.0),
-    facts.SoundReceived(stream="a", seconds=0.5),
+    facts.SoundReceived(stream="a", position=0, seconds=0.5),
     facts.InputOverflowed(stream="a"),
     facts.WindowsDropped(stream="a", count=3, where="batcher"),
     facts.BatchEncoded(windows=64, capacity=256, took_s=0.02, oldest_waited_s=0.2),
