@@ -11,6 +11,7 @@ import json
 import os
 import re
 import tomllib
+import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
@@ -44,6 +45,10 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 """What a number may be, ends included; beyond it is a slip of the pen or harm."""
 LEVELS = ("debug", "info", "warning", "error")
+LONGEST_TEXT = 4096
+"""Characters a text may have: Linux' limit for a path, and with its four bytes each well within MQTT's 65,535 for a topic."""
+LONGEST_COMPLAINT = 300
+"""Characters of a complaint that are shown; a longer one loses its middle."""
 SECRETS = frozenset({"password"})
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ADAPTER = TypeAdapter(Settings)
@@ -64,7 +69,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     settings, found = _with_password(settings, given="MONITOR_MQTT_PASSWORD" in environ)
     complaints += found
     if complaints:
-        raise ConfigError("\n".join(f"{path}: {complaint}" for complaint in complaints))
+        raise ConfigError("\n".join(f"{path}: {_line(complaint)}" for complaint in complaints))
     return settings
 
 
@@ -83,15 +88,26 @@ def secrets(settings: Settings) -> list[str]:
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        tables = tomllib.loads(path.read_text(encoding="utf-8-sig"))  # editors on Windows put a mark first
+        json.dumps(tables, default=str)  # a hexadecimal number may be read longer than it can be written
+        return tables
     except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: not valid TOML: {error}") from error
     except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: not UTF-8 text (byte {error.start})") from error
+    except (ValueError, RecursionError) as error:
+        raise ConfigError(f"{path}: holds a number that is too long, or tables or lists too deep within each other") from error
     except FileNotFoundError as error:
         raise ConfigError(f"{path}: no such file; start from the config.toml that comes with monitor") from error
     except OSError as error:
         raise ConfigError(f"{path}: cannot be read: {error.strerror}") from error
+
+
+def _line(complaint: str) -> str:
+    """Make it one line that any terminal can show, whatever the file held."""
+    text = "".join(letter if letter.isprintable() else ascii(letter)[1:-1] for letter in complaint)
+    keep = LONGEST_COMPLAINT // 2
+    return text if len(text) <= LONGEST_COMPLAINT else f"{text[:keep]} … {text[-keep:]}"
 
 
 def _sections() -> dict[str, type[Any]]:
@@ -114,9 +130,21 @@ def _apply_environment(tables: dict[str, Any], environ: Mapping[str, str]) -> It
             if key not in hints:
                 yield f"environment {variable}: no such key{_guess(key, list(hints), upper=prefix)}"
                 continue
+            if not _is_unicode(environ[variable]):
+                yield f"environment {variable}: is not UTF-8 text"
+                continue
             table = tables.setdefault(section, {})
             if isinstance(table, dict):
                 table[key] = _from_text(environ[variable], hints[key])
+
+
+def _is_unicode(text: str) -> bool:
+    """Say whether it can be written; Python puts lone surrogates for bytes that it could not decode."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _from_text(text: str, kind: type[Any]) -> Any:
@@ -140,16 +168,18 @@ def _build(tables: dict[str, Any]) -> tuple[Settings, list[str]]:
         errors: list[dict[str, Any]] = [dict(found) for found in error.errors(include_url=False)]
     rest = json.loads(text)
     for found in errors:
-        _mend(rest, *found["loc"], missing=found["type"] == "missing")
+        _mend(rest, *found["loc"])
     return _ADAPTER.validate_json(json.dumps(rest), strict=True, extra="forbid"), [_complain(tables, found) for found in errors]
 
 
-def _mend(rest: Any, *location: str | int, missing: bool) -> None:
+def _mend(rest: Any, *location: str | int) -> None:
     *path, last = location
     for step in path:
         rest = rest[step]
-    if missing or isinstance(last, int):  # a stream's place is kept, so that the others keep their numbers
-        rest[last] = f"unnamed-{path[-1]}" if missing else {"name": f"unnamed-{last}"}
+    if path[:1] == ["stream"] and last == "name":  # the one key without a default
+        rest[last] = f"unnamed-{path[-1]}"
+    elif isinstance(last, int):  # a stream's place is kept, so that the others keep their numbers
+        rest[last] = {"name": f"unnamed-{last}"}
     else:
         del rest[last]
 
@@ -216,10 +246,12 @@ def _judge(settings: Settings) -> Iterator[str]:
     """Yield what is wrong though it has the right type."""
     for section in _sections():
         yield from _judge_numbers(f"[{section}]", section, getattr(settings, section))
+        yield from _judge_texts(f"[{section}]", getattr(settings, section))
     seen: set[str] = set()
     for number, stream in enumerate(settings.stream, 1):
         where = f"[[stream]] number {number} ({stream.name!r})"
         yield from _judge_numbers(where, "stream", stream)
+        yield from _judge_texts(where, stream)
         yield from (f"{where} {complaint}" for complaint in _judge_stream(stream))
         if stream.name in seen:
             yield f"{where} name: a stream before it has the same; each needs its own"
@@ -239,6 +271,17 @@ def _judge_numbers(where: str, section: str, table: Any) -> Iterator[str]:
             yield f"{where} {f.name}: must be from {low:g} to {high:g}, not {value}"
 
 
+def _judge_texts(where: str, table: Any) -> Iterator[str]:
+    """Yield the texts that no file, host, user or topic can be called."""
+    for f in fields(table):
+        value = getattr(table, f.name)
+        if isinstance(value, str | Path):
+            if any(unicodedata.category(letter) == "Cc" for letter in str(value)):
+                yield f"{where} {f.name}: must not hold control characters"
+            if len(str(value)) > LONGEST_TEXT:
+                yield f"{where} {f.name}: must have at most {LONGEST_TEXT} characters, not {len(str(value))}"
+
+
 def _judge_stream(stream: StreamSettings) -> Iterator[str]:
     if not _NAME.fullmatch(stream.name) or not stream.name.strip("."):
         yield "name: must be 1 to 64 letters, digits, '.', '_' or '-'"
@@ -252,7 +295,7 @@ def _judge_stream(stream: StreamSettings) -> Iterator[str]:
         yield "url: is missing"
     elif "://" not in stream.url or stream.url.lower().startswith("file://"):
         file = Path(unquote(stream.url[len("file://") :]) if "://" in stream.url else stream.url)
-        if not file.is_file():
+        if not _is_file(file):
             yield f"url: no such file: {file}"
 
 
@@ -267,10 +310,17 @@ def _judge_mqtt(mqtt: MqttSettings) -> Iterator[str]:
         file = getattr(mqtt, name)
         if file and not mqtt.tls:
             yield f"[mqtt] {name}: has no effect without tls = true"
-        elif file and not Path(file).is_file():
+        elif file and not _is_file(Path(file)):
             yield f"[mqtt] {name}: no such file: {file}"
     if bool(mqtt.cert_file) != bool(mqtt.key_file):
         yield "[mqtt] cert_file, key_file: one needs the other"
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except (OSError, ValueError):  # a name that is too long, or a folder that may not be looked into
+        return False
 
 
 def _with_password(settings: Settings, *, given: bool) -> tuple[Settings, list[str]]:
@@ -280,7 +330,7 @@ def _with_password(settings: Settings, *, given: bool) -> tuple[Settings, list[s
     if mqtt.password_file and not given:
         try:
             first = Path(mqtt.password_file).read_text(encoding="utf-8").partition("\n")[0].rstrip("\r")
-        except (OSError, UnicodeDecodeError) as error:
+        except (OSError, ValueError) as error:  # ValueError: not UTF-8, or a name with a zero byte
             return settings, [f"[mqtt] password_file: cannot be read: {getattr(error, 'strerror', None) or 'not UTF-8 text'}"]
         mqtt = replace(mqtt, password=first or mqtt.password)
     if mqtt.password and not mqtt.username:

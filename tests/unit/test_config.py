@@ -143,6 +143,13 @@ level = "loud"
             "[[stream]] number 1 ('a') device: only sound cards have one; add kind = \"soundcard\", or use url",
         ),
         ('[[stream]]\nname = "a"\nurl = "file:///no%20where"', "[[stream]] number 1 ('a') url: no such file: /no where"),
+        ("[[stream]]\nname = 4", "[[stream]] number 1 name: must be a string, not 4"),  # once a traceback, found by fuzzing
+        ('[mqtt]\nprefix = "a\\u0000b"', "[mqtt] prefix: must not hold control characters"),
+        (f'[mqtt]\nhost = "{"h" * 5000}"', "[mqtt] host: must have at most 4096 characters, not 5000"),
+        ("[mqtt]\nport = " + "9" * 5000, "holds a number that is too long, or tables or lists too deep within each other"),
+        ("x = " + "[" * 50_000, "holds a number that is too long, or tables or lists too deep within each other"),
+        ('[mqtt]\nport = "8\\u0007"', "[mqtt] port: must be a whole number, without quotes, not '8\\x07'"),
+        ('"\\u001b[2J" = 1', "\\x1b[2J: no such section; known are stream, catalog, encoder, matcher, mqtt, outbox, http, log"),
         ("stream = [4]", "[[stream]] number 1: must be a table, not 4"),
         ("zzz = 1", "zzz: no such section; known are stream, catalog, encoder, matcher, mqtt, outbox, http, log"),
         ("[log]\nformat = 1979-05-27", "[log] format: must be 'auto', 'console' or 'json', not '1979-05-27'"),
