@@ -36,7 +36,9 @@ class Chain:
     equalise: float = 0.6
     equalise_db: float = 8.0
     band: float = 0.25
-    """Low-pass 1.8 to 3.5 kHz and high-pass 80 to 600 Hz, as Nikou and Giannakopoulos, 2025."""
+    """A low-pass and a high-pass, as Nikou and Giannakopoulos, 2025; theirs are 2 to 3 kHz and 500 to 1000 Hz."""
+    low_pass_hz: tuple[float, float] = (1800.0, 3500.0)
+    high_pass_hz: tuple[float, float] = (80.0, 600.0)
     room: float = 0.45
     device: float = 0.3
     clip: float = 0.3
@@ -131,8 +133,8 @@ class Degrader:
         share = position - left
         curve_db = (knots[:, left] * (1 - share) + knots[:, left + 1] * share) * self._strikes(count, chain.equalise)
         limited = self._strikes(count, chain.band)
-        low_pass = 1.0 / (1.0 + (self._hz / self._uniform(count, 1800.0, 3500.0)) ** 12).sqrt()
-        high_pass = 1.0 / (1.0 + (self._uniform(count, 80.0, 600.0) / self._hz.clamp_min(1.0)) ** 8).sqrt()
+        low_pass = 1.0 / (1.0 + (self._hz / self._uniform(count, *chain.low_pass_hz)) ** 12).sqrt()
+        high_pass = 1.0 / (1.0 + (self._uniform(count, *chain.high_pass_hz) / self._hz.clamp_min(1.0)) ** 8).sqrt()
         gain = 10.0 ** (curve_db / 20.0) * (1.0 + limited * (low_pass * high_pass - 1.0))
         return gain * self._drawn(self._devices, count, chain.device) * self._drawn(self._rooms, count, chain.room)
 

@@ -31,6 +31,7 @@ from monitor.errors import EncoderError
 from monitor.train import losses, rooms
 from monitor.train.data import Clips, open_split
 from monitor.train.degrade import Degrader, mask_features
+from monitor.train.lamb import Lamb
 from monitor.train.recipe import TrainingRecipe
 from monitor.train.sampler import Sampler, Sounds
 from monitor.train.validate import Retrieval
@@ -68,7 +69,11 @@ class Run:
         torch.manual_seed(recipe.seed)
         self._features = LogMel(self._sound).to(self._device)
         self._network = networks.build(self._sound).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
-        self._optimizer = torch.optim.AdamW(self._network.parameters(), lr=0.0, weight_decay=recipe.training.weight_decay)
+        optimizer = {"adamw": torch.optim.AdamW, "lamb": Lamb}[recipe.training.optimizer]
+        self._optimizer: torch.optim.Optimizer = optimizer(
+            self._network.parameters(), lr=0.0, weight_decay=recipe.training.weight_decay
+        )
+        self._loss = losses.build(recipe.training.loss, margin=recipe.training.margin, temperature=recipe.training.temperature)
         self._random = torch.Generator().manual_seed(recipe.seed)
         self.progress = Progress()
         self._checkpoint = out / "checkpoint.pt"
@@ -82,14 +87,16 @@ class Run:
         bank = rooms.bank(recipe.seed, recipe.training.rooms, self._sound.sample_rate_hz, length)
         devices = responses(open_split(cache, "train", "ir"), length)
         self._degrade = Degrader(recipe.chain, bank, devices, self._sound.sample_rate_hz, self._device, seed)
+        music, voices, noises = (open_split(cache, "train", kind) for kind in ("music", "speech", "noise"))
         self._sampler = Sampler(
-            *(open_split(cache, "train", kind) for kind in ("music", "speech", "noise")),
+            music,
+            voices,
+            noises,
+            recipe.positives,
             batch=recipe.training.batch,
             window=length,
-            shift=int(recipe.positives.shift_s * self._sound.sample_rate_hz),
-            speed=recipe.positives.speed,
-            speed_share=recipe.positives.speed_share,
             seed=seed,
+            device=self._device,
         )
         self._retrieval = Retrieval(
             open_split(cache, "validation", "music"),
@@ -101,18 +108,17 @@ class Run:
         )
 
     def train(self, say: Callable[[str], None]) -> Path:
-        """Train until the recipe's minutes are spent; return the weights file.
+        """Train until the recipe's minutes are spent or its steps are done; return the weights file.
 
         Args:
             say: Told a line of progress now and then.
         """
         _keep_memory()
-        minutes = self._recipe.training.minutes
         validated_s = saved_s = self.progress.spent_s
         with self._batches() as batches:
             last_s = time.monotonic()
             for sounds in batches:
-                share = self.progress.spent_s / (60 * minutes)
+                share = self._share()
                 if share >= 1:
                     break
                 loss = self._step(sounds, share)
@@ -120,7 +126,7 @@ class Run:
                 self.progress.spent_s += now_s - last_s
                 last_s = now_s
                 if self.progress.step % LOG_EVERY == 0:
-                    self._note(say, {"loss": round(loss, 4)})
+                    self._note(say, {"loss": round(float(loss), 4)})
                 if self.progress.spent_s - validated_s >= 60 * self._recipe.training.validate_minutes:
                     validated_s = self.progress.spent_s
                     self._note(say, {"validation": self._retrieval.score(self._encode)})
@@ -133,6 +139,11 @@ class Run:
         path = self._out / f"{self._sound.name}.safetensors"
         weights.save(path, self._sound, dict(self._network.state_dict()))
         return path
+
+    def _share(self) -> float:
+        """Return the part of the run that is done."""
+        training = self._recipe.training
+        return self.progress.step / training.steps if training.steps else self.progress.spent_s / (60 * training.minutes)
 
     @contextmanager
     def _batches(self) -> Iterator[Iterator[Sounds]]:
@@ -168,28 +179,29 @@ class Run:
             stop.set()
             thread.join()
 
-    def _step(self, sounds: Sounds, share: float) -> float:
-        """Learn from one batch; `share` is the part of the time that is spent."""
+    def _step(self, sounds: Sounds, share: float) -> torch.Tensor:
+        """Learn from one batch; `share` is the part of the run that is done. The loss is not waited for: a GPU runs ahead."""
         training = self._recipe.training
         warm = min(1.0, share / training.warm_up) if training.warm_up else 1.0
         rate = training.learning_rate * warm * 0.5 * (1 + math.cos(math.pi * share))
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._network.train()
-        moved = {name: torch.from_numpy(array).to(self._device) for name, array in asdict(sounds).items()}
         with torch.no_grad():
-            heard = self._degrade(moved["positives"], moved["voices"], moved["noises"], moved["others"], self._sound.window_samples)
-            features = mask_features(self._features(torch.cat([moved["anchors"], heard])), self._random)
+            heard = self._degrade(sounds.positives, sounds.voices, sounds.noises, sounds.others, self._sound.window_samples)
+            features = self._features(torch.cat([sounds.anchors, heard]))
+            if float(torch.rand((), generator=self._random)) < training.mask:
+                features = mask_features(features, self._random)
         with self._half():
             vectors = self._network(features.contiguous(memory_format=torch.channels_last))
-        groups = torch.arange(len(sounds.anchors), device=self._device).repeat(2)
-        loss = losses.triplet(vectors, groups, training.margin)
+        groups = torch.arange(len(sounds.anchors), device=self._device).repeat(1 + self._recipe.positives.count)
+        loss = self._loss(vectors, groups)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
         self.progress.step += 1
         self.progress.windows += len(vectors)
-        return float(loss.detach())
+        return loss.detach()
 
     def _half(self) -> torch.autocast:
         """Half precision where the device multiplies it faster; its range needs no loss scaling (bfloat16 everywhere)."""

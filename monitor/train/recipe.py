@@ -8,38 +8,51 @@ from __future__ import annotations
 import tomllib
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from monitor.core.recipe import Recipe
 from monitor.errors import ConfigError
 from monitor.train.degrade import Chain
+from monitor.train.sampler import Positives
 
 SHIPPED = Path(__file__).with_name("recipes")
+
+
+LossName = Literal["triplet", "nt-xent", "supcon", "multiposcon", "dcl", "alignment-uniformity", "kcl"]
+"""The losses of `train/losses.py`."""
+LOSSES: tuple[str, ...] = get_args(LossName)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Training:
     """How the network is trained."""
 
-    minutes: float
+    minutes: float = 0.0
+    """Wall-clock; the learning rate follows the time spent. Or `steps`."""
+    steps: int = 0
+    """Batches; the learning rate follows their number. Or `minutes`."""
     batch: int
-    margin: float
+    """Anchors."""
+    loss: LossName = "triplet"
+    margin: float = 0.5
+    """Of the triplet loss."""
+    temperature: float = 0.05
+    """Of the losses with a softmax. Araz et al.: 0.01 to 0.02 is better on real recordings."""
+    optimizer: Literal["adamw", "lamb"] = "adamw"
     learning_rate: float
     weight_decay: float
     warm_up: float
+    """Share of the whole."""
+    mask: float = 1.0
+    """Share of batches with SpecAugment."""
     validate_minutes: float
     rooms: int
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Positives:
-    """How far a positive is from its anchor."""
-
-    shift_s: float
-    speed: float
-    speed_share: float
+    def __post_init__(self) -> None:
+        if (self.minutes > 0) == (self.steps > 0):
+            raise ValueError("either minutes or steps says how long; give one of the two")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -6,29 +6,69 @@ ISMIR 2025, section 3.1: windows of one recording must never be each other's neg
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import scipy.fft
+import torch
 from numpy.typing import NDArray
 
 from monitor.train.data import Clips
+from monitor.train.stretch import resampled, stretched
 
 SPEED_STEP = 160
-"""Sped-up segments are a multiple of this long, which keeps their FFT fast; speeds are 1 % of a 2 s segment apart."""
+"""Segments of changed speed are a multiple of this long, which keeps their FFT fast; speeds are 1 % of a 2 s segment apart."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sounds:
-    """A batch before degradation, float32, full scale 1.0."""
+    """A batch before degradation, float32, full scale 1.0, on the training device."""
 
-    anchors: NDArray[np.float32]
+    anchors: torch.Tensor
     """Shape [batch, window]."""
-    positives: NDArray[np.float32]
-    """Shape [batch, 2 * window]: a window of past, then the window."""
-    voices: NDArray[np.float32]
-    noises: NDArray[np.float32]
-    others: NDArray[np.float32]
+    positives: torch.Tensor
+    """Shape [count * batch, 2 * window], the first positive of every anchor, then the second: a window of past, then the window."""
+    voices: torch.Tensor
+    noises: torch.Tensor
+    others: torch.Tensor
+    """Like `positives`, of another recording."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Positives:
+    """How far a positive is from its anchor, and how many there are."""
+
+    count: int = 1
+    """Positives an anchor. Araz et al.: the triplet loss gains by two, NT-Xent loses."""
+    shift_s: float
+    speed: float
+    """Up to so much faster or slower with its pitch; 0.06 is 6 %."""
+    speed_share: float
+    tempo: float = 0.06
+    tempo_share: float = 0.0
+    """Faster or slower at the same pitch."""
+    pitch: float = 0.06
+    pitch_share: float = 0.0
+    """Higher or lower at the same tempo."""
+    coded_share: float = 0.0
+    """Read from what has been through a codec (`train/codecs.py`), where there is any."""
+
+
+class Shelf:
+    """Packed clips where they are read from: the mapped file, or all of them in the memory of the training device."""
+
+    def __init__(self, clips: Clips, device: torch.device, *, resident: bool) -> None:
+        self.clips, self._device = clips, device
+        self._held = torch.from_numpy(np.array(clips.pcm)).to(device) if resident else None
+
+    def read(self, at: NDArray[np.int64], size: int) -> torch.Tensor:
+        """Return [len(at), size] on the device: `size` samples from each place."""
+        if self._held is None:
+            rows = np.stack([self.clips.pcm[one : one + size] for one in at])
+            return torch.from_numpy(rows).to(self._device).float() / 32768.0
+        places = torch.from_numpy(at).to(self._device)[:, None] + torch.arange(size, device=self._device)
+        return self._held[places].float() / 32768.0
 
 
 class Sampler:
@@ -39,13 +79,14 @@ class Sampler:
         music: Clips,
         voices: Clips,
         noises: Clips,
+        positives: Positives,
         *,
         batch: int,
         window: int,
-        shift: int,
-        speed: float,
-        speed_share: float,
         seed: int,
+        coded: Sequence[Clips] = (),
+        device: torch.device | None = None,
+        resident: bool | None = None,
     ) -> None:
         """Take the clips and the numbers.
 
@@ -53,68 +94,96 @@ class Sampler:
             music: Recordings; those shorter than six windows are never drawn.
             voices: Speech, cut across clip borders.
             noises: Noise, cut across clip borders.
+            positives: How far they are from their anchors.
             batch: Anchors a batch.
-            window: Samples of a window.
-            shift: The positive is up to so many samples off the anchor.
-            speed: The positive is up to so much faster or slower, 0.06 is 6 %.
-            speed_share: Share of positives whose speed is changed.
+            window: Samples of a window, which is a second.
             seed: Of all random draws.
+            coded: The same recordings after a codec, sample by sample in the same places.
+            device: Where the batches are wanted; the CPU unless told.
+            resident: Keep all clips in the device's memory (2.1 GB for 38 h); unless told, where the device has its own.
         """
-        self._music, self._voices, self._noises = music, voices, noises
-        self._batch, self._window, self._shift = batch, window, shift
-        self._speed, self._speed_share = speed, speed_share
+        self._device = device or torch.device("cpu")
+        held = self._device.type != "cpu" if resident is None else resident
+        self._music, self._voices, self._noises, *self._coded = (
+            Shelf(clips, self._device, resident=held) for clips in (music, voices, noises, *coded)
+        )
+        self._positives, self._batch, self._window = positives, batch, window
         self._random = np.random.default_rng(seed)
+        self._noise_random = torch.Generator(self._device).manual_seed(seed)
         self._long = np.nonzero(music.length >= 6 * window)[0]
         weight = np.sqrt(music.length[self._long].astype(float))
         self._weight = weight / weight.sum()
 
     def draw(self) -> Sounds:
         """Draw the next batch."""
+        clips, window = self._music.clips, self._window
         tracks = self._random.choice(self._long, self._batch, replace=False, p=self._weight)
-        anchors = np.empty((self._batch, self._window), np.float32)
-        positives = np.empty((self._batch, 2 * self._window), np.float32)
-        for row, track in enumerate(tracks):
-            anchors[row], positives[row] = self._pair(int(track))
+        middle = clips.start[tracks] + self._random.integers(2 * window, clips.length[tracks] - 2 * window)
+        positives = self._heard(np.tile(middle, self._positives.count))
+        rolled = positives.reshape(self._positives.count, self._batch, -1).roll(int(self._random.integers(1, self._batch)), 1)
         return Sounds(
-            anchors=anchors,
+            anchors=self._music.read(middle - window // 2, window),
             positives=positives,
-            voices=self._stretches(self._voices),
-            noises=self._noise(),
-            others=positives[self._random.permutation(self._batch)],
+            voices=self._stretches(self._voices, len(positives)),
+            noises=self._noise(len(positives)),
+            others=rolled.reshape(positives.shape),
         )
 
-    def _pair(self, track: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-        first, length = int(self._music.start[track]), int(self._music.length[track])
-        middle = int(self._random.integers(2 * self._window, length - 2 * self._window))
-        anchor = self._read(self._music, first + middle - self._window // 2, self._window)
+    def _heard(self, middle: NDArray[np.int64]) -> torch.Tensor:
+        """Read the positives [rows, 2 * window] around these places, each shifted, and some of them faster, slower or coded."""
+        wanted, rows, size = self._positives, len(middle), 2 * self._window
+        shift = int(wanted.shift_s * self._window)
+        middle = middle + self._random.integers(-shift, shift + 1, rows)
+        taken, pitched = self._changes(rows, size)
+        which = self._random.integers(0, max(len(self._coded), 1), rows) + 1
+        which[self._random.random(rows) >= (wanted.coded_share if self._coded else 0.0)] = 0
+        raw = torch.empty(rows, int(taken.max()), device=self._device)
+        for number, shelf in enumerate((self._music, *self._coded)):
+            if len(same := np.flatnonzero(which == number)):
+                raw[same] = shelf.read(middle[same] - taken[same] * 3 // 4, raw.shape[1])
+        turned = torch.zeros(rows, max(int(pitched.max()), size), device=self._device)
+        for source, length in sorted(set(zip(taken.tolist(), pitched.tolist(), strict=True))):
+            same = np.flatnonzero((taken == source) & (pitched == length))
+            turned[same, :length] = resampled(raw[same, :source], length)
+        result = turned[:, :size]
+        if len(changed := np.flatnonzero(pitched != size)):
+            rate = torch.from_numpy(pitched[changed] / size).float().to(self._device)
+            result[changed] = stretched(turned[changed], rate, size)
+        return result
+
+    def _changes(self, rows: int, size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Draw how many samples each positive is read from, and to how many it is resampled before it is stretched to `size`."""
+        wanted = self._positives
+        kind = self._random.random(rows)
+        speed, tempo, pitch = np.cumsum([wanted.speed_share, wanted.tempo_share, wanted.pitch_share])
+        change = self._random.uniform(-1.0, 1.0, rows)
+
+        def steps(most: float) -> NDArray[np.int64]:
+            return size + np.rint(change * most * size / SPEED_STEP).astype(np.int64) * SPEED_STEP
+
+        taken = np.select([kind < speed, kind < tempo], [steps(wanted.speed), steps(wanted.tempo)], size)
+        pitched = np.select([kind < speed, kind < tempo, kind < pitch], [size, taken, steps(wanted.pitch)], size)
+        return taken, pitched
+
+    def _stretches(self, shelf: Shelf, rows: int) -> torch.Tensor:
         size = 2 * self._window
-        if self._random.random() < self._speed_share:
-            changed = self._random.uniform(-self._speed, self._speed) * size / SPEED_STEP
-            size += round(changed) * SPEED_STEP
-        middle += int(self._random.integers(-self._shift, self._shift + 1))
-        positive = self._read(self._music, first + middle - size * 3 // 4, size)
-        return anchor, resample(positive, 2 * self._window)
+        return shelf.read(self._random.integers(0, len(shelf.clips.pcm) - size, rows), size)
 
-    def _read(self, clips: Clips, at: int, size: int) -> NDArray[np.float32]:
-        return clips.pcm[at : at + size].astype(np.float32) / 32768.0
-
-    def _stretches(self, clips: Clips) -> NDArray[np.float32]:
-        size = 2 * self._window
-        starts = self._random.integers(0, len(clips.pcm) - size, self._batch)
-        return np.stack([self._read(clips, int(at), size) for at in starts])
-
-    def _noise(self) -> NDArray[np.float32]:
+    def _noise(self, rows: int) -> torch.Tensor:
         """Recorded noise, babble, or coloured noise: 3/5, 1/5, 1/5."""
-        noise = self._stretches(self._noises)
-        kinds = self._random.integers(0, 5, self._batch)
-        babble = kinds == 3
-        if babble.any():
-            noise[babble] = sum(self._stretches(self._voices)[babble] for _ in range(4))
-        bins = noise.shape[1] // 2 + 1
-        for row in np.nonzero(kinds == 4)[0]:
-            colour = np.arange(1, bins + 1) ** (-self._random.uniform(0.0, 1.0))
-            phase = self._random.standard_normal(bins) + 1j * self._random.standard_normal(bins)
-            noise[row] = scipy.fft.irfft(colour * phase, noise.shape[1])
+        noise = self._stretches(self._noises, rows)
+        kinds = self._random.integers(0, 5, rows)
+        babble, coloured = np.flatnonzero(kinds == 3), np.flatnonzero(kinds == 4)
+        if len(babble):
+            noise[babble] = sum(
+                (self._stretches(self._voices, len(babble)) for _ in range(4)), torch.zeros((), device=self._device)
+            )
+        if len(coloured):
+            bins = noise.shape[1] // 2 + 1
+            slope = torch.from_numpy(self._random.uniform(0.0, 1.0, (len(coloured), 1))).float().to(self._device)
+            parts = torch.randn(2, len(coloured), bins, generator=self._noise_random, device=self._device)
+            colour = torch.arange(1, bins + 1, device=self._device) ** -slope
+            noise[coloured] = torch.fft.irfft(torch.complex(parts[0], parts[1]) * colour, noise.shape[1])
         return noise
 
 
@@ -123,5 +192,5 @@ def resample(sound: NDArray[np.float32], size: int) -> NDArray[np.float32]:
     if len(sound) == size:
         return sound
     spectrum = scipy.fft.rfft(sound)
-    stretched: NDArray[np.float32] = scipy.fft.irfft(spectrum[: size // 2 + 1], size).astype(np.float32) * (size / len(sound))
-    return stretched
+    result: NDArray[np.float32] = scipy.fft.irfft(spectrum[: size // 2 + 1], size).astype(np.float32) * (size / len(sound))
+    return result

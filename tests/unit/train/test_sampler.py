@@ -6,9 +6,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from monitor.train.data import Clips, open_split
-from monitor.train.sampler import Sampler, resample
+from monitor.train.sampler import Positives, Sampler, Shelf, resample
 from tests.unit.train.clips import pack_clips
 
 
@@ -18,35 +19,66 @@ def clips(tmp_path: Path) -> dict[str, Clips]:
     return {kind: open_split(tmp_path, "train", kind) for kind in ("music", "speech", "noise")}
 
 
-def sampler(clips: dict[str, Clips], seed: int = 1, shift: int = 0, speed: float = 0.0, share: float = 0.0) -> Sampler:
+def sampler(
+    clips: dict[str, Clips], seed: int = 1, resident: bool = False, coded: tuple[Clips, ...] = (), **wanted: float
+) -> Sampler:
+    positives = Positives(**{"shift_s": 0.0, "speed": 0.0, "speed_share": 0.0, **wanted})
     return Sampler(
         clips["music"],
         clips["speech"],
         clips["noise"],
+        positives,
         batch=4,
         window=8000,
-        shift=shift,
-        speed=speed,
-        speed_share=share,
         seed=seed,
+        resident=resident,
+        coded=coded,
     )
 
 
-def test_shapes_and_seed(clips: dict[str, Clips]) -> None:
-    drawn = sampler(clips, 3, 2000, 0.05, 0.5).draw()
+EVERYTHING = {"count": 2, "shift_s": 0.25, "speed": 0.05, "speed_share": 0.4, "tempo_share": 0.3, "pitch_share": 0.3}
+
+
+@pytest.mark.parametrize("resident", [False, True])
+def test_shapes_and_seed(clips: dict[str, Clips], resident: bool) -> None:
+    drawn = sampler(clips, 3, resident, **EVERYTHING).draw()
     assert drawn.anchors.shape == (4, 8000)
     for name in ("positives", "voices", "noises", "others"):
-        assert getattr(drawn, name).shape == (4, 16000)
-        assert np.isfinite(getattr(drawn, name)).all()
-    again = sampler(clips, 3, 2000, 0.05, 0.5).draw()
-    np.testing.assert_array_equal(drawn.positives, again.positives)
-    assert (sampler(clips, 4, 2000, 0.05, 0.5).draw().anchors != drawn.anchors).any()
+        assert getattr(drawn, name).shape == (8, 16000)
+        assert torch.isfinite(getattr(drawn, name)).all()
+    again = sampler(clips, 3, resident, **EVERYTHING).draw()
+    assert torch.equal(drawn.positives, again.positives)
+    assert (sampler(clips, 4, resident, **EVERYTHING).draw().anchors != drawn.anchors).any()
+
+
+def test_from_the_devices_memory_comes_what_comes_from_the_file(clips: dict[str, Clips]) -> None:
+    at = np.array([7, 12_345])
+    read = [Shelf(clips["music"], torch.device("cpu"), resident=resident).read(at, 9) for resident in (False, True)]
+    assert torch.equal(*read)
+    np.testing.assert_array_equal(read[0][1], clips["music"].pcm[12_345:12_354].astype(np.float32) / 32768.0)
+    both = [sampler(clips, 3, resident, **EVERYTHING).draw() for resident in (False, True)]
+    torch.testing.assert_close(both[0].positives, both[1].positives)
+
+
+def test_what_lies_over_a_recording_is_another_one(clips: dict[str, Clips]) -> None:
+    drawn = sampler(clips, count=2).draw()
+    for row in range(8):
+        (twin,) = [at for at in range(8) if torch.equal(drawn.others[row], drawn.positives[at]) and at // 4 == row // 4]
+        assert twin % 4 != row % 4
+
+
+def test_what_went_through_a_codec_is_read_from_the_same_place(clips: dict[str, Clips], tmp_path: Path) -> None:
+    pack_clips(tmp_path / "coded")
+    coded = open_split(tmp_path / "coded", "train", "music")
+    coded.pcm = -np.array(coded.pcm)
+    drawn = sampler(clips, coded=(coded,), coded_share=1.0).draw()
+    assert torch.equal(drawn.positives[:, 8000:], -drawn.anchors)
 
 
 def test_unshifted_the_positive_ends_with_the_anchor(clips: dict[str, Clips]) -> None:
     for _ in range(3):
         drawn = sampler(clips).draw()
-        np.testing.assert_array_equal(drawn.positives[:, 8000:], drawn.anchors)
+        assert torch.equal(drawn.positives[:, 8000:], drawn.anchors)
 
 
 def test_anchors_of_a_batch_are_of_different_recordings(clips: dict[str, Clips]) -> None:
@@ -54,7 +86,7 @@ def test_anchors_of_a_batch_are_of_different_recordings(clips: dict[str, Clips])
     one = sampler(clips)
     for _ in range(5):
         found = []
-        for anchor in one.draw().anchors:
+        for anchor in one.draw().anchors.numpy():
             first = np.flatnonzero((music.pcm[:-2] == round(anchor[0] * 32768)) & (music.pcm[1:-1] == round(anchor[1] * 32768)))
             places = [at for at in first if np.array_equal(music.pcm[at : at + 50], np.rint(anchor[:50] * 32768).astype(np.int16))]
             (at,) = places
@@ -64,7 +96,7 @@ def test_anchors_of_a_batch_are_of_different_recordings(clips: dict[str, Clips])
 
 
 def test_shift_is_no_more_than_asked(clips: dict[str, Clips]) -> None:
-    one = sampler(clips, shift=100)
+    one = sampler(clips, shift_s=100 / 8000)
     shifts = []
     for _ in range(4):
         drawn = one.draw()
