@@ -28,8 +28,8 @@ def stretched(sound: torch.Tensor, rate: torch.Tensor, size: int) -> torch.Tenso
     """Play sound [rows, n] `rate` [rows] times as fast at its own pitch; return the first `size` samples, zeros where it has ended.
 
     Output frame m takes its magnitudes from input frame m * rate, between two frames by linear interpolation, and turns each bin's
-    phase on by what it turned between these two. Phases start, forwards and backwards, from three quarters of the way: the middle of
-    the window that a positive ends with, where they are those of the recording.
+    phase on by what it turned between these two. Phases start, forwards and backwards, from three quarters of the way: the middle
+    of the window that a positive ends with, where they are those of the recording.
     """
     window = torch.hann_window(FRAME, device=sound.device)
     spectrum = torch.stft(sound, FRAME, HOP, window=window, center=True, pad_mode="constant", return_complex=True)
