@@ -91,7 +91,9 @@ class Daemon:
             evidence = load_evidence(settings.encoder.name, engine.recipe)
             self._store = Store(settings.catalog.path, engine.recipe)
             self._library = await self._open_library(None)
-            outbox = DiskOutbox(settings.outbox.path, keep_days=settings.outbox.keep_days, tell=self._tell)
+            outbox = DiskOutbox(
+                settings.outbox.path, keep_days=settings.outbox.keep_days, max_mb=settings.outbox.max_mb, tell=self._tell
+            )
             stack.callback(outbox.close)
             _end_left_over(outbox)
             # Those of earlier runs too: what they left on retained topics is cleared as soon as the present streams are applied.

@@ -15,11 +15,12 @@ import unicodedata
 from collections.abc import Iterator, Mapping
 from dataclasses import fields, is_dataclass, replace
 from pathlib import Path
-from typing import Any, get_type_hints
+from typing import Any, get_origin, get_type_hints
 from urllib.parse import unquote
 
 from pydantic import TypeAdapter, ValidationError
 
+from monitor.core.brokers import read_address
 from monitor.core.masking import mask_url
 from monitor.errors import ConfigError
 from monitor.settings import MqttSettings, Settings, SourceKind, StreamSettings
@@ -41,6 +42,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "mqtt.keepalive_s": (5, 65535),
     "mqtt.ack_timeout_s": (0.5, 600.0),
     "outbox.keep_days": (0.0, 36500.0),
+    "outbox.max_mb": (1.0, 1e9),
     "http.port": (0, 65535),
 }
 """What a number may be, ends included; beyond it is a slip of the pen or harm."""
@@ -148,7 +150,7 @@ def _is_unicode(text: str) -> bool:
 
 
 def _from_text(text: str, kind: type[Any]) -> Any:
-    """Read a number or a truth value as TOML would; what is neither is left for the judge to refuse."""
+    """Read a number, a truth value or a list (with commas) as TOML would; what is neither is left for the judge to refuse."""
     if kind is bool:
         return {"true": True, "false": False, "1": True, "0": False}.get(text.strip().lower(), text)
     if kind in {int, float}:
@@ -156,6 +158,8 @@ def _from_text(text: str, kind: type[Any]) -> Any:
             return kind(text)
         except ValueError:
             return text
+    if get_origin(kind) is tuple:
+        return [part.strip() for part in text.split(",") if part.strip()]
     return text
 
 
@@ -302,6 +306,14 @@ def _judge_stream(stream: StreamSettings) -> Iterator[str]:
 def _judge_mqtt(mqtt: MqttSettings) -> Iterator[str]:
     if not mqtt.host:
         yield "[mqtt] host: is empty"
+    for text in mqtt.standby:
+        try:
+            read_address(text, default_port=mqtt.port)
+        except ValueError as error:
+            yield f"[mqtt] standby: {error}"
+    discovery = mqtt.home_assistant
+    if discovery.strip("/") != discovery or set("#+\0") & set(discovery):
+        yield "[mqtt] home_assistant: must not hold '#' or '+', or begin or end with '/'"
     if not mqtt.client_id:
         yield "[mqtt] client_id: is empty; must be unique on the broker"
     if not mqtt.prefix or mqtt.prefix.strip("/") != mqtt.prefix or set("#+\0") & set(mqtt.prefix):
@@ -344,6 +356,6 @@ def _describe_table(head: str, table: Any) -> str:
         value = getattr(table, f.name)
         if f.name in SECRETS and value:
             value = "***"
-        text = json.dumps(value if isinstance(value, bool | int | float) else mask_url(str(value)), ensure_ascii=False)
+        text = json.dumps(value if isinstance(value, bool | int | float | tuple) else mask_url(str(value)), ensure_ascii=False)
         lines.append(f"{f.name} = {text}")
     return "\n".join(lines) + "\n"

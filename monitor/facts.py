@@ -107,6 +107,16 @@ class BrokerStateChanged(Fact):
 
     connected: bool
     reason: str = ""
+    broker: str = ""
+    """Its address."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishRefused(Fact):
+    """The broker refused a message, which stays and is tried again later; without a reason: it takes those of the topic again."""
+
+    topic: str
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,6 +125,9 @@ class OutboxChanged(Fact):
 
     depth: int
     oldest_utc_s: float | None
+    used_bytes: int = 0
+    """Of the file, with what is kept of delivered messages."""
+    budget_bytes: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,9 +140,10 @@ class DetectionsWaiting(Fact):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionsLost(Fact):
-    """Detections were given up, because the disk took none for too long."""
+    """Detections were given up before the broker had them."""
 
     count: int
+    reason: str = "the disk takes none"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -84,6 +84,13 @@ class MatcherSettings:
     """A running play is told again (`updated`) so often; 0 tells only start and end."""
 
 
+class MqttVersion(StrEnum):
+    """Which MQTT is spoken."""
+
+    V5 = "5"
+    V311 = "3.1.1"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MqttSettings:
     """Where detections go: [mqtt]."""
@@ -92,6 +99,10 @@ class MqttSettings:
     """Broker's host name or address."""
     port: int = 1883
     """1883 plain, 8883 with TLS by convention."""
+    standby: tuple[str, ...] = ()
+    """Further brokers, `host` or `host:port`, tried in this order when the one before does not answer; same TLS, same user."""
+    version: MqttVersion = MqttVersion.V5
+    """`5` tells us when the broker refuses a message; `3.1.1` is for brokers that know nothing newer, which drop it silently."""
     username: str = ""
     """Empty: no authentication."""
     password: str = ""
@@ -114,6 +125,8 @@ class MqttSettings:
     """The broker publishes the last will after 1.5 times this without a sign of life."""
     ack_timeout_s: float = 10.0
     """A message not acknowledged for so long is sent again on a new connection."""
+    home_assistant: str = ""
+    """Home Assistant's discovery prefix, usually `homeassistant`: each station becomes a device there; empty makes none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -123,7 +136,9 @@ class OutboxSettings:
     path: Path = Path("/var/lib/monitor/outbox.db")
     """SQLite file; its folder must be writable."""
     keep_days: float = 30.0
-    """Delivered messages are kept so long, for questions afterwards."""
+    """Delivered messages are kept so long: `monitor events` and `monitor report` read them."""
+    max_mb: float = 4096.0
+    """Disk budget. Delivered messages fill half of it at most, the oldest go first; waiting ones may fill all of it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

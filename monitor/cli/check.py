@@ -9,12 +9,14 @@ import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from monitor.errors import MonitorError, Permanent
 
 if TYPE_CHECKING:
+    from monitor.core.brokers import Address
     from monitor.encoder.engine import Engine
     from monitor.settings import Settings, StreamSettings
 
@@ -84,7 +86,7 @@ def _lines(path: Path, settings: Settings, *, offline: bool) -> Iterator[Line]:
     if offline:
         yield Line(word="WARN", name="broker", detail="not asked (--offline)")
     else:
-        yield _attempt("broker", lambda: _broker(settings))
+        yield from _brokers(settings)
 
 
 def _attempt(name: str, look: Callable[[], str | Line]) -> Line:
@@ -149,8 +151,17 @@ def _describe_stream(stream: StreamSettings) -> str:
     return f"{found.codec}, {found.sample_rate_hz} Hz, {found.channels} channels"
 
 
-def _broker(settings: Settings) -> str:
+def _brokers(settings: Settings) -> Iterator[Line]:
+    """Try them all; one that is away does not matter while another answers."""
+    from monitor.publish.mqtt import brokers
+
+    lines = [_attempt("broker", partial(_broker, settings, address)) for address in brokers(settings.mqtt)]
+    answered = any(line.word == "ok" for line in lines)
+    yield from (replace(line, word="WARN") if answered and line.word == "FAIL" else line for line in lines)
+
+
+def _broker(settings: Settings, address: Address) -> str:
     from monitor.publish.probe import try_broker
 
-    asyncio.run(try_broker(settings.mqtt))
-    return f"{settings.mqtt.host}:{settings.mqtt.port} answers"
+    asyncio.run(try_broker(settings.mqtt, address))
+    return f"{address} answers"

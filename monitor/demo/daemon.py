@@ -63,6 +63,7 @@ path = "{folder}/catalog"      # made with: monitor catalog add --catalog {folde
 [mqtt]
 host = "127.0.0.1"             # the broker that the demo brought along
 port = {ports.mqtt}
+version = "3.1.1"              # what that broker speaks; most speak 5
 prefix = "{PREFIX}"            # detections: {PREFIX}/STATION/events
 
 [outbox]

@@ -36,6 +36,7 @@ class Hub:
         self._unlogged = 0
         self._next_loss_s = float("-inf")
         self._disk_fails = False
+        self._refusals: dict[str, str] = {}
 
     def set_streams(self, streams: Iterable[str]) -> None:
         """Take the stations that are configured now."""
@@ -56,13 +57,17 @@ class Hub:
             case facts.WindowsDropped():
                 self._dropped(fact)
             case facts.BrokerStateChanged(connected=True):
-                self._log.info("broker connected")
+                self._log.info("broker connected", broker=fact.broker)
             case facts.BrokerStateChanged():
-                self._log.warning("broker lost, trying again; detections stay in the outbox", reason=fact.reason)
+                self._log.warning(
+                    "broker lost, trying again; detections stay in the outbox", broker=fact.broker, reason=fact.reason
+                )
+            case facts.PublishRefused():
+                self._refused(fact)
             case facts.DetectionsWaiting():
                 self._disk(fact)
             case facts.DetectionsLost():
-                self._log.error("detections lost, because the disk takes none", count=fact.count)
+                self._log.error("detections lost", count=fact.count, reason=fact.reason)
             case facts.CatalogLoaded():
                 self._log.info("catalogue in service", **_content(fact))
             case facts.CatalogRefused():
@@ -80,6 +85,19 @@ class Hub:
             self._log.info("stream has sound again", stream=fact.stream)
         else:
             self._log.debug("stream state", stream=fact.stream, state=fact.state.value, reason=fact.reason)
+
+    def _refused(self, fact: facts.PublishRefused) -> None:
+        """Log what the broker refuses once for each reason, and once more when it takes everything again."""
+        if fact.reason:
+            if fact.reason not in self._refusals.values():
+                self._log.error(
+                    "broker refuses messages, they are kept and tried again; give the user write access below the prefix",
+                    topic=fact.topic,
+                    reason=fact.reason,
+                )
+            self._refusals[fact.topic] = fact.reason
+        elif self._refusals.pop(fact.topic, "") and not self._refusals:
+            self._log.info("broker takes all messages again")
 
     def _dropped(self, fact: facts.WindowsDropped) -> None:
         self._unlogged += fact.count

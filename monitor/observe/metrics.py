@@ -57,6 +57,7 @@ class Metrics:
             facts.DetectionTold: self._detection,
             facts.MessagePublished: self._published,
             facts.BrokerStateChanged: self._broker,
+            facts.PublishRefused: self._publish_refused,
             facts.OutboxChanged: self._outbox,
             facts.DetectionsWaiting: self._waiting,
             facts.DetectionsLost: self._lost,
@@ -136,6 +137,11 @@ class Metrics:
         )
         self._connected = self._gauge("monitor_broker_connected", "1 while the MQTT broker is connected.")
         self._disconnects = self._counter("monitor_broker_disconnects_total", "Times the broker was lost or could not be reached.")
+        self._refusals = self._counter(
+            "monitor_broker_refused_messages_total", "Messages the broker refused; they are tried again."
+        )
+        self._outbox_bytes = self._gauge("monitor_outbox_bytes", "Disk the outbox uses, delivered events included.")
+        self._outbox_budget = self._gauge("monitor_outbox_budget_bytes", "Disk the outbox may use.")
         self._pending = self._gauge("monitor_outbox_pending_messages", "Events on disk that the broker has not acknowledged.")
         self._oldest = self._gauge("monitor_outbox_oldest_timestamp_seconds", "When the oldest of them was stored; 0: none waits.")
         self._held = self._gauge(
@@ -143,7 +149,7 @@ class Metrics:
         )
         self._failures = self._counter("monitor_outbox_write_failures_total", "Times the disk did not take detections.")
         self._given_up = self._counter(
-            "monitor_detections_lost_total", "Detections given up, because the disk took none for too long."
+            "monitor_detections_lost_total", "Detections given up: the disk took none, or its budget was full of undelivered ones."
         )
 
     def _make_catalog_metrics(self) -> None:
@@ -221,9 +227,15 @@ class Metrics:
         if not fact.connected:
             self._disconnects.inc()
 
+    def _publish_refused(self, fact: facts.PublishRefused) -> None:
+        if fact.reason:
+            self._refusals.inc()
+
     def _outbox(self, fact: facts.OutboxChanged) -> None:
         self._pending.set(fact.depth)
         self._oldest.set(fact.oldest_utc_s or 0.0)
+        self._outbox_bytes.set(fact.used_bytes)
+        self._outbox_budget.set(fact.budget_bytes)
 
     def _waiting(self, fact: facts.DetectionsWaiting) -> None:
         self._held.set(fact.count)

@@ -1,4 +1,4 @@
-"""What the retained topics should say: each station's status, and what it has on air now.
+"""What the retained topics should say: each station's status, what it has on air now, and what it is to Home Assistant.
 
 Knows topics' names under the prefix and which of them changed since they were last taken. Knows nothing of brokers. Not for several
 threads at once.
@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from monitor.messages import Detection, EventKind, StreamState
-from monitor.publish import payload
+from monitor.publish import discovery, payload
 
 CLEARED = b""
 """An empty retained message removes the topic."""
@@ -19,9 +19,10 @@ CLEARED = b""
 class Board:
     """The retained topics of all stations, newest value each; a value not yet taken is replaced, not queued."""
 
-    def __init__(self, prefix: str) -> None:
-        """Start with no station; topics begin with `prefix`."""
+    def __init__(self, prefix: str, *, home_assistant: str = "") -> None:
+        """Start with no station; topics begin with `prefix`. `home_assistant` is its discovery prefix, if it is to be told."""
         self._prefix = prefix
+        self._home_assistant = home_assistant
         self._playing: dict[str, dict[str, dict[str, Any]]] = {}
         self._topics: dict[str, bytes] = {}
         self._dirty: dict[str, None] = {}
@@ -31,6 +32,9 @@ class Board:
         if station in self._playing:
             return
         self._playing[station] = {}
+        if self._home_assistant:
+            described = discovery.device(self._prefix, station)
+            self._write(discovery.topic(self._home_assistant, self._prefix, station), payload.encode(described))
         self._write_now(station)
         self.status(station, StreamState.CONNECTING, reason="", since_utc_s=now_utc_s)
 
@@ -38,6 +42,8 @@ class Board:
         """Clear a station's topics on the broker."""
         if self._playing.pop(station, None) is None:
             return
+        if self._home_assistant:  # first, so that the device is gone before what feeds it
+            self._write(discovery.topic(self._home_assistant, self._prefix, station), CLEARED)
         for leaf in ("now", "status"):
             self._write(f"{self._prefix}/{station}/{leaf}", CLEARED)
 

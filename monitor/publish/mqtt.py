@@ -2,7 +2,8 @@
 
 Hides MQTT. Topics under the prefix: `status` (retained, with a last will), `STATION/events` (not retained, in order of the
 outbox), `STATION/now` and `STATION/status` (retained). A message is acknowledged to the outbox only when the broker has done so
-to us; after a lost connection the ones in between are sent twice, and `sequence` tells. Knows nothing of sound.
+to us; after a lost connection the ones in between are sent twice, and `sequence` tells. What a broker refuses stays, in its place,
+and is tried again; the other topics go on. Knows nothing of sound.
 """
 
 from __future__ import annotations
@@ -17,12 +18,13 @@ import aiomqtt
 import structlog
 
 from monitor.core.backoff import Backoff
+from monitor.core.brokers import Address, Rota, read_address
 from monitor.errors import BrokerUnreachable, OutboxUnwritable
-from monitor.facts import BrokerStateChanged, MessagePublished, Tell
+from monitor.facts import BrokerStateChanged, MessagePublished, PublishRefused, Tell
 from monitor.messages import Detection, StreamState
 from monitor.publish import payload
 from monitor.publish.board import Board
-from monitor.publish.client import IN_FLIGHT, abandon, explain, hang_up, make_client, until_lost
+from monitor.publish.client import ACCEPTED, Connection, abandon, explain, hang_up, until_lost
 from monitor.publish.outbox import DiskOutbox, Stored
 from monitor.settings import MqttSettings
 
@@ -31,6 +33,8 @@ LOOK_S = 5.0
 """How often the outbox is looked at unasked: it may have been filled by a retry."""
 STABLE_S = 30.0
 """A connection that lived so long resets the backoff; two clients of one id throw each other out at once and must not storm."""
+REFUSED_S = 60.0
+"""A topic that the broker refused is tried again so often: a person mends it, in minutes."""
 
 _log = structlog.get_logger()
 
@@ -43,19 +47,20 @@ class MqttPublisher:
         self._settings = settings
         self._outbox = outbox
         self._tell = tell
-        self._board = Board(settings.prefix)
+        self._board = Board(settings.prefix, home_assistant=settings.home_assistant)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._backoff = Backoff(1.0, 60.0, random.random, stable_s=STABLE_S)
-        self._last_told: BrokerStateChanged | None = None
+        self._rota = Rota(brokers(settings), Backoff(1.0, 60.0, random.random, stable_s=STABLE_S), stable_s=STABLE_S)
+        self._told: dict[str, BrokerStateChanged] = {}
+        self._refused: dict[str, float] = {}
         self.set_stations(stations)
 
     def __repr__(self) -> str:
         """Say where it publishes."""
-        return f"MqttPublisher({self._settings.host}:{self._settings.port}, {self._settings.prefix}/#)"
+        return f"MqttPublisher({self._rota.current}, {self._settings.prefix}/#)"
 
     def set_stations(self, stations: Iterable[str]) -> None:
         """Make the retained topics of new stations, clear those of stations that are gone."""
@@ -85,7 +90,7 @@ class MqttPublisher:
                 except (BrokerUnreachable, OutboxUnwritable) as error:
                     self._lost(str(error))
                 if not self._stopping.is_set():
-                    await _wait(self._stopping, self._backoff.failed(time.monotonic()))
+                    await _wait(self._stopping, self._rota.failed(time.monotonic()))
         except asyncio.CancelledError:
             if not self._stopping.is_set():
                 raise
@@ -106,7 +111,7 @@ class MqttPublisher:
 
     async def _session(self) -> None:
         will = aiomqtt.Will(f"{self._settings.prefix}/status", LAST_WILL, qos=1, retain=True)
-        client = make_client(self._settings, will=will, identifier=self._settings.client_id)
+        client = Connection(self._settings, self._rota.current, will=will, identifier=self._settings.client_id)
         try:
             async with client:
                 self._online()
@@ -119,21 +124,23 @@ class MqttPublisher:
             abandon(client)
             raise BrokerUnreachable(explain(error)) from error
 
-    async def _serve(self, client: aiomqtt.Client) -> None:
+    async def _serve(self, client: Connection) -> None:
+        self._refused = dict.fromkeys(self._refused, 0.0)  # another connection, perhaps another broker
         await self._retain(client, [(f"{self._settings.prefix}/status", _state("online"))])
         self._board.all_changed()
         while True:
             self._wake.clear()
             await self._publish_board(client)
-            while self._outbox.depth:
-                await self._publish_events(client)
+            while self._outbox.depth and await self._publish_events(client):
                 await self._publish_board(client)
             if self._stopping.is_set():
                 return await self._say_goodbye(client)
             await _wait(self._wake, LOOK_S)
 
-    async def _publish_events(self, client: aiomqtt.Client) -> None:
-        batch = await asyncio.to_thread(self._outbox.pending, IN_FLIGHT)
+    async def _publish_events(self, client: Connection) -> bool:
+        """Send the next batch; return whether there was one."""
+        shut = [topic.split("/")[-2] for topic in self._refused if topic.endswith("/events") and self._is_refused(topic)]
+        batch = await asyncio.to_thread(self._outbox.pending, client.window, without=shut)
         # Tasks start in the order they were made, and paho sends in the order it was called.
         sends = [asyncio.ensure_future(self._publish_event(client, message)) for message in batch]
         try:
@@ -142,29 +149,53 @@ class MqttPublisher:
             for send in sends:
                 send.cancel()
             await asyncio.gather(*sends, return_exceptions=True)
-            taken = next((at for at, send in enumerate(sends) if send.cancelled() or send.exception()), len(sends))
-            # Only up to the first that failed: what comes after it is sent again behind it, so that the order holds.
-            await asyncio.to_thread(self._outbox.acknowledge, [message.number for message in batch[:taken]])
+            await asyncio.to_thread(self._outbox.acknowledge, _taken(batch, sends))
+        return bool(batch)
 
-    async def _publish_event(self, client: aiomqtt.Client, message: Stored) -> None:
+    async def _publish_event(self, client: Connection, message: Stored) -> bool:
         started_s = time.monotonic()
-        await client.publish(f"{self._settings.prefix}/{message.station}/events", message.payload, qos=1)
-        self._tell(MessagePublished(took_s=time.monotonic() - started_s))
+        accepted = await self._send(client, self._events(message.station), message.payload)
+        if accepted:
+            self._tell(MessagePublished(took_s=time.monotonic() - started_s))
+        return accepted
 
-    async def _publish_board(self, client: aiomqtt.Client) -> None:
+    async def _publish_board(self, client: Connection) -> None:
         due = self._board.take()
+        shut = [item for item in due if self._is_refused(item[0])]
+        self._board.put_back(shut)
+        due = [item for item in due if item not in shut]
         try:
-            await self._retain(client, due)
+            self._board.put_back(await self._retain(client, due))
         except BaseException:
             self._board.put_back(due)
             raise
 
-    async def _retain(self, client: aiomqtt.Client, topics: Sequence[tuple[str, bytes]]) -> None:
-        for at in range(0, len(topics), IN_FLIGHT):
-            batch = topics[at : at + IN_FLIGHT]
-            await asyncio.gather(*(client.publish(topic, content, qos=1, retain=True) for topic, content in batch))
+    async def _retain(self, client: Connection, topics: Sequence[tuple[str, bytes]]) -> list[tuple[str, bytes]]:
+        """Publish retained topics; return those the broker refused."""
+        refused: list[tuple[str, bytes]] = []
+        for at in range(0, len(topics), client.window):
+            batch = topics[at : at + client.window]
+            accepted = await asyncio.gather(*(self._send(client, topic, content, retain=True) for topic, content in batch))
+            refused += [item for item, taken in zip(batch, accepted, strict=True) if not taken]
+        return refused
 
-    async def _say_goodbye(self, client: aiomqtt.Client) -> None:
+    async def _send(self, client: Connection, topic: str, content: bytes, *, retain: bool = False) -> bool:
+        """Return whether the broker took it; what it refuses is left alone for a while, and told."""
+        answer = await client.send(topic, content, retain=retain)
+        if answer != ACCEPTED:
+            self._refused[topic] = time.monotonic() + REFUSED_S
+            self._tell(PublishRefused(topic=topic, reason=answer))
+        elif self._refused.pop(topic, None) is not None:
+            self._tell(PublishRefused(topic=topic, reason=""))
+        return answer == ACCEPTED
+
+    def _is_refused(self, topic: str) -> bool:
+        return self._refused.get(topic, 0.0) > time.monotonic()
+
+    def _events(self, station: str) -> str:
+        return f"{self._settings.prefix}/{station}/events"
+
+    async def _say_goodbye(self, client: Connection) -> None:
         for station in self._board.stations():
             self._board.silence(station)
             self._board.status(station, StreamState.OFFLINE, reason="monitor stopped", since_utc_s=time.time())
@@ -172,18 +203,40 @@ class MqttPublisher:
         await self._retain(client, [(f"{self._settings.prefix}/status", _state("stopped"))])
 
     def _online(self) -> None:
-        self._backoff.worked(time.monotonic())
-        self._say(BrokerStateChanged(connected=True))
+        self._rota.worked(time.monotonic())
+        self._told.clear()
+        self._say(BrokerStateChanged(connected=True, broker=str(self._rota.current)))
 
     def _lost(self, reason: str) -> None:
-        _log.debug("broker not reachable", reason=reason)
-        self._say(BrokerStateChanged(connected=False, reason=reason))
+        _log.debug("broker not reachable", broker=str(self._rota.current), reason=reason)
+        self._say(BrokerStateChanged(connected=False, reason=reason, broker=str(self._rota.current)))
 
     def _say(self, fact: BrokerStateChanged) -> None:
-        """Tell what is new; an hour of failed attempts for one reason is one fact."""
-        if fact != self._last_told:
-            self._last_told = fact
+        """Tell what is new; an hour of failed attempts at a broker for one reason is one fact."""
+        if fact != self._told.get(fact.broker):
+            self._told[fact.broker] = fact
             self._tell(fact)
+
+
+def brokers(settings: MqttSettings) -> list[Address]:
+    """Return the brokers to publish to, in order of preference."""
+    first = Address(host=settings.host, port=settings.port)
+    return [first, *(read_address(text, default_port=settings.port) for text in settings.standby)]
+
+
+def _taken(batch: Sequence[Stored], sends: Sequence[asyncio.Future[bool]]) -> list[int]:
+    """Return what counts as delivered: of each station only what comes before the first that the broker did not take.
+
+    What comes after it is sent again behind it, so that the order holds.
+    """
+    numbers: list[int] = []
+    stuck: set[str] = set()
+    for message, send in zip(batch, sends, strict=True):
+        if send.cancelled() or send.exception() or not send.result():
+            stuck.add(message.station)
+        elif message.station not in stuck:
+            numbers.append(message.number)
+    return numbers
 
 
 def _state(state: str) -> bytes:

@@ -1,7 +1,12 @@
-"""Detections on disk until the broker has them, and some days longer.
+"""Detections on disk until the broker has them, and some days longer: the one place where they are kept.
 
 Hides SQLite. Knows numbers, stations and bytes; knows nothing of brokers. What `put` returned from survives a power cut
-(write-ahead log, synchronous FULL). A file that is not ours or is damaged is never touched: a person decides.
+(write-ahead log, synchronous FULL). A file that is not ours or is damaged is never touched: a person decides. Who only wants to
+read what is kept, beside a running monitor, uses `history.py`.
+
+The disk it takes is bounded. What is delivered goes first, oldest first: after `keep_days`, or sooner when the file fills more
+than `HISTORY_SHARE` of its budget. What waits goes only when it fills the whole budget by itself, oldest first, each counted as
+lost.
 """
 
 from __future__ import annotations
@@ -20,13 +25,13 @@ from pathlib import Path
 from typing import Any
 
 from monitor.errors import OutboxError, OutboxUnwritable
-from monitor.facts import OutboxChanged, Tell
+from monitor.facts import DetectionsLost, OutboxChanged, Tell
 from monitor.messages import Detection, EventKind
 from monitor.publish import payload
 
 APPLICATION_ID = 0x4D4F4E31
 """Marks the file as ours ("MON1")."""
-VERSION = 1
+VERSION = 2
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
 TABLES = """
 CREATE TABLE station (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT, WITHOUT ROWID;
@@ -37,11 +42,22 @@ CREATE TABLE message (
     stored_utc_s REAL NOT NULL,
     payload BLOB NOT NULL,
     delivered_utc_s REAL,
+    play TEXT NOT NULL,
+    start_utc_s REAL NOT NULL,
+    end_utc_s REAL NOT NULL,
     UNIQUE (station, sequence)
 ) STRICT;
 CREATE INDEX pending ON message (number) WHERE delivered_utc_s IS NULL;
 CREATE INDEX delivered ON message (delivered_utc_s) WHERE delivered_utc_s IS NOT NULL;
 """
+INDEXES = (
+    "CREATE INDEX by_play ON message (play, number)",
+    "CREATE INDEX by_time ON message (station, start_utc_s, end_utc_s)",
+)
+"""For `history.py`."""
+HISTORY_SHARE = 0.5
+"""Of the budget, that delivered messages may fill; the rest is for days without a broker, so a fuller outbox is a sign of those."""
+PRUNED_AT_ONCE = 500
 ON_AIR = (
     "CREATE TABLE IF NOT EXISTS on_air (id TEXT PRIMARY KEY, station TEXT NOT NULL, payload BLOB NOT NULL) STRICT, WITHOUT ROWID"
 )
@@ -59,9 +75,14 @@ class Stored:
 
 
 class DiskOutbox:
-    """No limit but the disk, loses nothing, counts what waits (`OutboxChanged`). May be called from any thread."""
+    """At most `max_mb` on disk, oldest go first, delivered before waiting (`DetectionsLost`); counts what waits (`OutboxChanged`).
 
-    def __init__(self, path: Path, *, keep_days: float, tell: Tell, utc_s: Callable[[], float] = time.time) -> None:
+    May be called from any thread.
+    """
+
+    def __init__(
+        self, path: Path, *, keep_days: float, tell: Tell, max_mb: float = 4096.0, utc_s: Callable[[], float] = time.time
+    ) -> None:
         """Open or make the file.
 
         Raises:
@@ -69,6 +90,7 @@ class DiskOutbox:
         """
         self._path = path
         self._keep_s = keep_days * 86400.0
+        self._budget_bytes = round(max_mb * 1e6)
         self._tell = tell
         self._utc_s = utc_s
         self._guard = threading.Lock()
@@ -84,7 +106,7 @@ class DiskOutbox:
             with self._mapped():
                 counted = self._database.execute("SELECT count(*) FROM message WHERE delivered_utc_s IS NULL").fetchone()
                 self._depth = int(counted[0])
-                self._tell(OutboxChanged(depth=self._depth, oldest_utc_s=self._oldest()))
+                self._tell(self._state())
             undo.pop_all()
 
     def __repr__(self) -> str:
@@ -109,9 +131,12 @@ class DiskOutbox:
             with self._transaction():
                 for detection in detections:
                     self._insert(detection)
-                oldest = self._oldest()
-            self._depth += len(detections)
-            self._tell(OutboxChanged(depth=self._depth, oldest_utc_s=oldest))
+                lost = self._make_room()
+                state = self._state(more=len(detections) - lost)
+            self._depth = state.depth
+            self._tell(state)
+            if lost:
+                self._tell(DetectionsLost(count=lost, reason="[outbox] max_mb is full of events the broker has not taken"))
 
     def end_left_over(self) -> int:
         """Put an `ended` for every play that an earlier run left on air, at the end last known of it; return how many.
@@ -127,9 +152,9 @@ class DiskOutbox:
                 left = self._database.execute("DELETE FROM on_air RETURNING station, payload").fetchall()
                 for station, last in left:
                     self._store(station, partial(payload.ended, json.loads(last)))
-                oldest = self._oldest()
-            self._depth += len(left)
-            self._tell(OutboxChanged(depth=self._depth, oldest_utc_s=oldest))
+                state = self._state(more=len(left))
+            self._depth = state.depth
+            self._tell(state)
         return len(left)
 
     def stations(self) -> list[str]:
@@ -142,16 +167,23 @@ class DiskOutbox:
         with self._guard, self._mapped():
             return [row[0] for row in self._database.execute("SELECT name FROM station ORDER BY name")]
 
-    def pending(self, limit: int) -> list[Stored]:
+    def pending(self, limit: int, *, without: Sequence[str] = ()) -> list[Stored]:
         """Return the oldest messages that wait, in the order they were put, so in order of sequence for each station.
+
+        Args:
+            limit: How many at most.
+            without: Stations whose messages are left out.
 
         Raises:
             OutboxUnwritable: The disk did not answer.
             OutboxError: The file is damaged.
         """
-        query = "SELECT number, station, sequence, payload FROM message WHERE delivered_utc_s IS NULL ORDER BY number LIMIT ?"
+        query = (
+            "SELECT number, station, sequence, payload FROM message WHERE delivered_utc_s IS NULL"
+            f" AND station NOT IN ({', '.join('?' * len(without))}) ORDER BY number LIMIT ?"
+        )
         with self._guard, self._mapped():
-            rows = self._database.execute(query, (limit,)).fetchall()
+            rows = self._database.execute(query, (*without, limit)).fetchall()
         return [Stored(number=row[0], station=row[1], sequence=row[2], payload=row[3]) for row in rows]
 
     def acknowledge(self, numbers: Sequence[int]) -> None:
@@ -167,14 +199,19 @@ class DiskOutbox:
         with self._guard:
             with self._transaction():
                 done = self._database.executemany(query, [(now_s, number) for number in numbers]).rowcount
-                oldest = self._oldest()
-            self._depth -= done
-            self._tell(OutboxChanged(depth=self._depth, oldest_utc_s=oldest))
+                state = self._state(more=-done)
+            self._depth = state.depth
+            self._tell(state)
 
     def prune(self) -> int:
         """Forget messages delivered longer ago than `keep_days`; return how many."""
-        with self._guard, self._transaction():
-            return self._database.execute("DELETE FROM message WHERE delivered_utc_s < ?", (self._utc_s() - self._keep_s,)).rowcount
+        before_s, total = self._utc_s() - self._keep_s, 0
+        while True:
+            with self._guard, self._transaction():
+                gone = self._forget("delivered_utc_s < ?", before_s)
+            total += gone
+            if gone < PRUNED_AT_ONCE:
+                return total
 
     def close(self) -> None:
         """Close the file; what is in it stays."""
@@ -195,12 +232,49 @@ class DiskOutbox:
             "INSERT INTO station VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET sequence = sequence + 1 RETURNING sequence",
             (station,),
         ).fetchone()
-        text = payload.encode(describe(sequence=row[0]))
+        content = describe(sequence=row[0])
+        text = payload.encode(content)
         self._database.execute(
-            "INSERT INTO message (station, sequence, stored_utc_s, payload) VALUES (?, ?, ?, ?)",
-            (station, row[0], self._utc_s(), text),
+            "INSERT INTO message (station, sequence, stored_utc_s, payload, play, start_utc_s, end_utc_s)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?)",
+            (station, row[0], self._utc_s(), text, *_place(content)),
         )
         return text
+
+    def _make_room(self) -> int:
+        """Keep to the budget; return how many messages that wait had to go."""
+        lost = 0
+        for _ in range(4):  # a few at a time: after a long outage much becomes history at once, and `put` must not take seconds
+            if self._used_bytes() <= HISTORY_SHARE * self._budget_bytes or not self._forget("delivered_utc_s IS NOT NULL"):
+                break
+        while self._used_bytes() > self._budget_bytes:
+            if not self._forget("delivered_utc_s IS NOT NULL"):
+                gone = self._forget("delivered_utc_s IS NULL")
+                lost += gone
+                if not gone:
+                    break
+        return lost
+
+    def _forget(self, which: str, *values: float) -> int:
+        """Delete the oldest messages of a kind; return how many."""
+        query = f"DELETE FROM message WHERE number IN (SELECT number FROM message WHERE {which} ORDER BY number LIMIT ?)"
+        return self._database.execute(query, (*values, PRUNED_AT_ONCE)).rowcount
+
+    def _used_bytes(self) -> int:
+        """What the file holds; pages that are free again are used before it grows."""
+        pages, free, size = self._database.execute(
+            "SELECT (SELECT page_count FROM pragma_page_count), (SELECT freelist_count FROM pragma_freelist_count),"
+            " (SELECT page_size FROM pragma_page_size)"
+        ).fetchone()
+        return int((pages - free) * size)
+
+    def _state(self, *, more: int = 0) -> OutboxChanged:
+        return OutboxChanged(
+            depth=self._depth + more,
+            oldest_utc_s=self._oldest(),
+            used_bytes=self._used_bytes(),
+            budget_bytes=self._budget_bytes,
+        )
 
     def _oldest(self) -> float | None:
         query = "SELECT stored_utc_s FROM message WHERE delivered_utc_s IS NULL ORDER BY number LIMIT 1"
@@ -259,17 +333,47 @@ class DiskOutbox:
         ).fetchone()
         if tables and application != APPLICATION_ID:
             raise OutboxError(f"outbox {self._path}: the database of another program; change [outbox] path or move it away")
-        if tables and version != VERSION:
+        if tables and version not in {1, VERSION}:
             raise OutboxError(f"outbox {self._path}: made by another monitor (format {version}, not {VERSION}); move it away")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
         if not tables:
+            indexes = "".join(f"{index}; " for index in INDEXES)
             database.executescript(
-                f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} COMMIT;"
+                f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} {indexes} COMMIT;"
             )
         database.execute("BEGIN IMMEDIATE")
         database.execute(ON_AIR)
+        if tables and version == 1:
+            _upgrade(database)
         database.execute("COMMIT")
+
+
+def _upgrade(database: sqlite3.Connection) -> None:
+    """Bring an outbox of format 1 to this one: what `history.py` looks for stood only within the payloads."""
+    for column, kind in (
+        ("play", "TEXT NOT NULL DEFAULT ''"),
+        ("start_utc_s", "REAL NOT NULL DEFAULT 0"),
+        ("end_utc_s", "REAL NOT NULL DEFAULT 0"),
+    ):
+        database.execute(f"ALTER TABLE message ADD COLUMN {column} {kind}")
+    last = 0
+    while rows := database.execute(
+        "SELECT number, payload FROM message WHERE number > ? ORDER BY number LIMIT 1000", (last,)
+    ).fetchall():
+        database.executemany(
+            "UPDATE message SET play = ?, start_utc_s = ?, end_utc_s = ? WHERE number = ?",
+            [(*_place(json.loads(text)), number) for number, text in rows],
+        )
+        last = rows[-1][0]
+    for index in INDEXES:
+        database.execute(index)
+    database.execute(f"PRAGMA user_version = {VERSION}")
+
+
+def _place(content: dict[str, Any]) -> tuple[str, float, float]:
+    """Of which play an event speaks, and from when to when that is."""
+    return content["id"], payload.seconds(content["start"]), payload.seconds(content["heard_until"])
 
 
 def _damaged(path: Path, why: object) -> str:

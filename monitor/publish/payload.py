@@ -21,6 +21,11 @@ def utc(seconds: float) -> str:
     return datetime.fromtimestamp(round(seconds, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def seconds(text: str) -> float:
+    """Read what `utc` wrote."""
+    return datetime.fromisoformat(text).timestamp()
+
+
 def describe_reference(reference: Reference) -> dict[str, Any]:
     """Say who a recording is; unknown texts are empty, `path` is left out when there is none."""
     described: dict[str, Any] = {

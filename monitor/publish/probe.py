@@ -10,8 +10,9 @@ from pathlib import Path
 
 import aiomqtt
 
+from monitor.core.brokers import Address
 from monitor.errors import BrokerUnreachable, OutboxError
-from monitor.publish.client import abandon, explain, make_client
+from monitor.publish.client import Connection, abandon, explain
 from monitor.publish.outbox import APPLICATION_ID
 from monitor.settings import MqttSettings
 
@@ -19,19 +20,19 @@ _MARK = slice(68, 72)
 """Where an SQLite file holds its application id."""
 
 
-async def try_broker(settings: MqttSettings) -> None:
+async def try_broker(settings: MqttSettings, address: Address) -> None:
     """Connect and part, under a client id of its own.
 
     Raises:
         BrokerUnreachable: No connection; the message says why.
     """
-    client = make_client(settings, identifier=f"{settings.client_id}-check-{os.getpid()}")
+    client = Connection(settings, address, identifier=f"{settings.client_id}-check-{os.getpid()}")
     try:
         async with client:
             pass
     except (aiomqtt.MqttError, OSError, ValueError) as error:
         abandon(client)
-        raise BrokerUnreachable(f"{settings.host}:{settings.port}: {explain(error)}") from error
+        raise BrokerUnreachable(f"{address}: {explain(error)}") from error
 
 
 def look_at_outbox(path: Path) -> str:

@@ -15,7 +15,7 @@ from monitor.facts import Fact
 from monitor.messages import Detection, EventKind, Play, Reference
 from monitor.publish.mqtt import MqttPublisher
 from monitor.publish.outbox import DiskOutbox
-from monitor.settings import MqttSettings
+from monitor.settings import MqttSettings, MqttVersion
 
 
 def detection(number: int) -> Detection:
@@ -48,7 +48,9 @@ async def test_events_and_retained_topics_in_process(tmp_path: Path) -> None:
     facts: list[Fact] = []
     outbox = DiskOutbox(tmp_path / "outbox.db", keep_days=1.0, tell=facts.append)
     outbox.put([detection(number) for number in range(60)])
-    publisher = MqttPublisher(MqttSettings(host="127.0.0.1", port=port), outbox, stations=["radio-1"], tell=facts.append)
+    publisher = MqttPublisher(
+        MqttSettings(host="127.0.0.1", port=port, version=MqttVersion.V311), outbox, stations=["radio-1"], tell=facts.append
+    )
     events: list[int] = []
     states: list[str] = []
     async with aiomqtt.Client("127.0.0.1", port) as client:

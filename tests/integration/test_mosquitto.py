@@ -19,17 +19,20 @@ from typing import Any
 import aiomqtt
 import pytest
 
-from monitor.facts import BrokerStateChanged, Fact, MessagePublished
+from monitor.facts import BrokerStateChanged, Fact, MessagePublished, PublishRefused
 from monitor.messages import Detection, EventKind, Play, Reference, StreamState
+from monitor.publish import discovery, mqtt
 from monitor.publish.keeper import Keeper
 from monitor.publish.mqtt import MqttPublisher
 from monitor.publish.outbox import DiskOutbox
-from monitor.settings import MqttSettings
+from monitor.settings import MqttSettings, MqttVersion
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 PASSWD = shutil.which("mosquitto_passwd")
 pytestmark = pytest.mark.skipif(not (MOSQUITTO and PASSWD) and not os.environ.get("CI"), reason="mosquitto is not installed")
 PATIENCE_S = 15.0
+FIVE = pytest.mark.parametrize("broker", [MqttVersion.V5], indirect=True)
+"""What only MQTT 5 can do, or what does not depend on the version."""
 
 
 def detection(number: int, *, kind: EventKind = EventKind.STARTED, station: str = "radio-1") -> Detection:
@@ -64,7 +67,7 @@ def detection(number: int, *, kind: EventKind = EventKind.STARTED, station: str 
 class Broker:
     """A Mosquitto in a folder of its own; anonymous clients are refused."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, version: MqttVersion) -> None:
         self.folder = folder
         with socket.socket() as free:
             free.bind(("127.0.0.1", 0))
@@ -72,6 +75,7 @@ class Broker:
         subprocess.run([PASSWD or "mosquitto_passwd", "-b", "-c", folder / "passwords", "monitor", "secret"], check=True)
         (folder / "passwords").chmod(0o644)
         self.extra = ""
+        self.version = version
         self.process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
@@ -109,13 +113,14 @@ class Broker:
             "password": "secret",
             "ack_timeout_s": 2.0,
             "keepalive_s": 5,
+            "version": self.version,
         }
         return MqttSettings(**{**content, **changes})
 
 
-@pytest.fixture
-def broker(tmp_path: Path) -> Iterator[Broker]:
-    made = Broker(tmp_path)
+@pytest.fixture(params=MqttVersion)
+def broker(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Broker]:
+    made = Broker(tmp_path, request.param)
     yield made
     made.stop()
 
@@ -233,6 +238,7 @@ async def test_events_and_retained_topics(broker: Broker, outbox: DiskOutbox, fa
     assert sum(isinstance(fact, MessagePublished) for fact in facts) == 3
 
 
+@FIVE
 async def test_it_waits_for_a_broker_that_is_not_there(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
     publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append)
     async with publishing(publisher):
@@ -311,11 +317,14 @@ from test_mosquitto import detection
 from monitor.publish.keeper import Keeper
 from monitor.publish.mqtt import MqttPublisher
 from monitor.publish.outbox import DiskOutbox
-from monitor.settings import MqttSettings
+from monitor.settings import MqttSettings, MqttVersion
 
 async def main():
     outbox = DiskOutbox(Path(sys.argv[2]), keep_days=1, tell=lambda fact: None)
-    settings = MqttSettings(host="127.0.0.1", port=int(sys.argv[3]), username="monitor", password="secret", keepalive_s=5)
+    version = MqttVersion(sys.argv[4])
+    settings = MqttSettings(
+        host="127.0.0.1", port=int(sys.argv[3]), version=version, username="monitor", password="secret", keepalive_s=5
+    )
     publisher = MqttPublisher(settings, outbox, stations=["radio-1"], tell=lambda fact: print(type(fact).__name__, flush=True))
     keeper = Keeper(outbox, told=publisher.told, tell=lambda fact: None)
     task = asyncio.create_task(publisher.run())
@@ -334,7 +343,7 @@ async def test_a_publisher_killed_between_put_and_acknowledgement_loses_nothing(
     broker.start()
     here = str(Path(__file__).parent)
     victim = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-c", VICTIM, here, str(tmp_path / "outbox.db"), str(broker.port)),
+        *(sys.executable, "-c", VICTIM, here, str(tmp_path / "outbox.db"), str(broker.port), broker.version),
         stdin=asyncio.subprocess.PIPE,
         stdout=asyncio.subprocess.PIPE,
     )
@@ -387,6 +396,7 @@ async def test_stop_sends_what_waits(broker: Broker, outbox: DiskOutbox, facts: 
         assert live.sequences() == list(range(1, 201))
 
 
+@FIVE
 async def test_stop_does_not_wait_for_a_broker_that_is_away(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
     outbox.put([detection(1)])
     publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append)
@@ -399,26 +409,125 @@ async def test_stop_does_not_wait_for_a_broker_that_is_away(broker: Broker, outb
     assert outbox.depth == 1
 
 
+def make_certificate(folder: Path, name: str, *extra: str) -> None:
+    command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={name}", *extra]
+    command += ["-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem"]
+    subprocess.run(command, check=True, capture_output=True)
+
+
 # paho leaves the socket of a failed TLS handshake to the garbage collector.
 @pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
-async def test_tls_with_our_own_authority(broker: Broker, outbox: DiskOutbox, facts: list[Fact], tmp_path: Path) -> None:
-    certificate = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", "/CN=127.0.0.1"]
-    certificate += [
-        "-addext",
-        "subjectAltName=IP:127.0.0.1",
-        "-keyout",
-        str(tmp_path / "key.pem"),
-        "-out",
-        str(tmp_path / "cert.pem"),
-    ]
-    await asyncio.to_thread(subprocess.run, certificate, check=True, capture_output=True)
-    broker.extra = f"certfile {tmp_path}/cert.pem\nkeyfile {tmp_path}/key.pem\n"
+async def test_tls_with_our_own_authority_and_a_client_certificate(
+    broker: Broker, outbox: DiskOutbox, facts: list[Fact], tmp_path: Path
+) -> None:
+    await asyncio.to_thread(make_certificate, tmp_path, "broker", "-addext", "subjectAltName=IP:127.0.0.1")
+    await asyncio.to_thread(make_certificate, tmp_path, "client")
+    broker.extra = (
+        f"certfile {tmp_path}/broker.pem\nkeyfile {tmp_path}/broker.key\ncafile {tmp_path}/client.pem\nrequire_certificate true\n"
+    )
     broker.start()
     distrusting = MqttPublisher(broker.settings(tls=True), outbox, stations=[], tell=facts.append)
     async with publishing(distrusting):
         await until(lambda: any(isinstance(fact, BrokerStateChanged) for fact in facts))
     assert "certificate verify failed" in next(fact.reason for fact in facts if isinstance(fact, BrokerStateChanged))
     outbox.put([detection(1)])
-    trusting = MqttPublisher(broker.settings(tls=True, ca_file=str(tmp_path / "cert.pem")), outbox, stations=[], tell=facts.append)
+    trust = {"tls": True, "ca_file": str(tmp_path / "broker.pem")}
+    nameless = MqttPublisher(broker.settings(**trust), outbox, stations=[], tell=facts.append)
+    facts.clear()
+    async with publishing(nameless):
+        await until(lambda: any(isinstance(fact, BrokerStateChanged) for fact in facts))
+        await asyncio.sleep(0.2)
+        assert outbox.depth == 1, "without a certificate of ours the broker does not let us in"
+    known = {"cert_file": str(tmp_path / "client.pem"), "key_file": str(tmp_path / "client.key")}
+    trusting = MqttPublisher(broker.settings(**trust, **known), outbox, stations=[], tell=facts.append)
     async with publishing(trusting):
         await until(lambda: outbox.depth == 0)
+
+
+@FIVE
+async def test_what_the_broker_refuses_stays_and_the_other_stations_go_on(
+    broker: Broker, outbox: DiskOutbox, facts: list[Fact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Only MQTT 5 tells: with 3.1.1 the broker acknowledges the message and drops it.
+    monkeypatch.setattr(mqtt, "REFUSED_S", 0.5)
+    rules = "user monitor\ntopic readwrite monitor/status\ntopic readwrite monitor/radio-1/#\n"
+    (tmp_path / "rules").write_text(rules)
+    (tmp_path / "rules").chmod(0o644)
+    broker.extra = f"acl_file {tmp_path}/rules\n"
+    broker.start()
+    publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1", "radio-2"], tell=facts.append)
+    outbox.put([detection(number, station=f"radio-{1 + number % 2}") for number in range(60)])
+    async with publishing(publisher):
+        await until(lambda: outbox.depth == 30)
+        await asyncio.sleep(1.2)  # some tries more
+        assert [m.sequence for m in outbox.pending(100)] == list(range(1, 31)), "all of radio-2, none of radio-1"
+        refused = {fact.topic for fact in facts if isinstance(fact, PublishRefused)}
+        assert refused == {f"monitor/radio-2/{leaf}" for leaf in ("events", "now", "status")}
+        assert {fact.reason for fact in facts if isinstance(fact, PublishRefused)} == {"not authorized"}
+        assert [fact.connected for fact in facts if isinstance(fact, BrokerStateChanged)] == [True], "no reason to hang up"
+        (tmp_path / "rules").write_text(rules + "topic readwrite monitor/radio-2/#\ntopic read #\n")
+        broker.signal(signal.SIGHUP)  # it reads its rules again
+        async with subscribed(broker.settings()) as live:
+            await until(lambda: outbox.depth == 0)
+            await live.until(lambda: live.last("monitor/radio-2/now") == [] and live.sequences("radio-2")[-1:] == [30])
+            assert live.sequences("radio-2") == list(range(1, 31))
+    assert not [fact for fact in facts if isinstance(fact, PublishRefused)][-1].reason
+
+
+@FIVE
+async def test_the_next_broker_is_taken_when_one_is_lost_and_kept(
+    broker: Broker, outbox: DiskOutbox, facts: list[Fact], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "STABLE_S", 0.0)  # a connection counts as good from the start
+    (tmp_path / "second").mkdir()
+    second = Broker(tmp_path / "second", broker.version)
+    second.start()
+    publisher = MqttPublisher(
+        broker.settings(standby=(f"127.0.0.1:{second.port}",)), outbox, stations=["radio-1"], tell=facts.append
+    )
+    try:
+        async with publishing(publisher):
+            outbox.put([detection(1)])
+            await until(lambda: outbox.depth == 0)
+            addresses = [f"127.0.0.1:{one.port}" for one in (broker, second)]
+            states = [(fact.broker, fact.connected) for fact in facts if isinstance(fact, BrokerStateChanged)]
+            assert states == [(addresses[0], False), (addresses[1], True)]
+            broker.start()
+            async with subscribed(second.settings()) as live:
+                await live.until(lambda: live.last("monitor/radio-1/status"))
+                await asyncio.sleep(1.0)
+                assert live.last("monitor/status")["state"] == "online", "what works is kept, though the first is back"
+            second.stop()
+            async with subscribed(broker.settings()) as live:
+                await live.until(lambda: live.last("monitor/radio-1/status"))
+                outbox.put([detection(2)])
+                await live.until(lambda: live.sequences() == [2])
+    finally:
+        second.stop()
+
+
+@FIVE
+async def test_home_assistant_keeps_a_device_until_its_station_goes(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
+    broker.start()
+    publisher = MqttPublisher(broker.settings(home_assistant="monitor/ha"), outbox, stations=["a", "b"], tell=facts.append)
+    topics = {station: discovery.topic("monitor/ha", "monitor", station) for station in "ab"}
+    async with publishing(publisher), subscribed(broker.settings()) as live:
+        await live.until(lambda: all(live.last(topic) for topic in topics.values()))
+        publisher.set_stations(["a"])
+        await live.until(lambda: (topics["b"], b"", False) in live.got)
+        async with subscribed(broker.settings()) as late:
+            await late.until(lambda: late.last("monitor/status") and late.last("monitor/a/now") == [])
+            assert {topic for topic, _, retained in late.got if retained and topic.startswith("monitor/ha")} == {topics["a"]}
+
+
+@FIVE
+async def test_a_message_larger_than_the_broker_takes_is_told(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
+    broker.extra = "max_packet_size 600\n"
+    broker.start()
+    publisher = MqttPublisher(broker.settings(), outbox, stations=[], tell=facts.append)
+    outbox.put([detection(1)])
+    async with publishing(publisher):
+        await until(lambda: any(isinstance(fact, PublishRefused) for fact in facts))
+        assert outbox.depth == 1
+    (refused,) = [fact for fact in facts if isinstance(fact, PublishRefused)]
+    assert refused == PublishRefused(topic="monitor/radio-1/events", reason="larger than the 600 bytes the broker takes")

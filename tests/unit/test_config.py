@@ -132,6 +132,9 @@ level = "loud"
         ('[mqtt]\ntls = true\ncert_file = "pw"', "[mqtt] cert_file, key_file: one needs the other"),
         ('[mqtt]\nhost = ""\n', "[mqtt] host: is empty"),
         ('[mqtt]\nclient_id = ""\n', "[mqtt] client_id: is empty; must be unique on the broker"),
+        ('[mqtt]\nstandby = ["a b"]\n', "[mqtt] standby: 'a b' is no broker; write host, host:port or [address]:port"),
+        ("[mqtt]\nversion = 5\n", "[mqtt] version: must be '5' or '3.1.1', not 5"),
+        ('[mqtt]\nhome_assistant = "/ha"\n', "[mqtt] home_assistant: must not hold '#' or '+', or begin or end with '/'"),
         ('[http]\nbind = ""\n', "[http] bind: is empty; use 127.0.0.1 for this machine only, 0.0.0.0 for all"),
         (
             '[[stream]]\nname = ".."\nurl="http://h/"',
@@ -191,9 +194,11 @@ def test_the_environment_wins_and_has_types(folder: Path) -> None:
         "MONITOR_MQTT_TLS": "true",
         "MONITOR_CATALOG_PATH": "here",
         "MONITOR_CATALOG_POLL_S": "3",
+        "MONITOR_MQTT_STANDBY": "b, c:8884",
     }
     settings = load(folder, "[mqtt]\nport = 1884", MONITOR_HOME="unrelated", MONITOR_LOG_FORMAT="json", **environ)
     assert (settings.mqtt.port, settings.mqtt.tls, settings.catalog.poll_s) == (8883, True, 3.0)
+    assert settings.mqtt.standby == ("b", "c:8884")
     assert settings.catalog.path == folder / "here"
     assert complaints(folder, "", MONITOR_MQTT_PORT="many") == ["[mqtt] port: must be a whole number, without quotes, not 'many'"]
 
@@ -218,7 +223,7 @@ def test_secrets_are_masked_and_listed(folder: Path) -> None:
 
 
 def test_what_describe_writes_can_be_read(folder: Path) -> None:
-    settings = load(folder, STREAM + '[[stream]]\nname = "card"\nkind = "soundcard"\n')
+    settings = load(folder, STREAM + '[[stream]]\nname = "card"\nkind = "soundcard"\n[mqtt]\nstandby = ["b", "c:1"]\n')
     assert load(folder, config.describe(settings)) == settings
     assert settings.stream[1].kind is SourceKind.SOUNDCARD
 

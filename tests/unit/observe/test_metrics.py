@@ -24,6 +24,7 @@ EXAMPLES: list[facts.Fact] = [
     facts.DetectionTold(stream="a", kind=EventKind.STARTED, reference="7", latency_s=3.2),
     facts.MessagePublished(took_s=0.004),
     facts.BrokerStateChanged(connected=False, reason="refused"),
+    facts.PublishRefused(topic="monitor/a/events", reason="not authorized"),
     facts.OutboxChanged(depth=4, oldest_utc_s=1_790_000_000.0),
     facts.DetectionsWaiting(count=2, reason="disk full"),
     facts.DetectionsLost(count=5),

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 
 from monitor.messages import Detection, EventKind, StreamState
+from monitor.publish import discovery, payload
 from monitor.publish.board import Board
 
 Make = Callable[..., Detection]
@@ -88,3 +89,16 @@ def test_silence_takes_everything_off_air(detection: Make) -> None:
     made.told(detection(1))
     made.silence("radio-1")
     assert dict(made.take())["p/radio-1/now"] == b"[]"
+
+
+def test_home_assistant_is_told_of_a_station_and_of_its_end() -> None:
+    made = Board("p", home_assistant="homeassistant")
+    made.add("radio-1", now_utc_s=0.0)
+    (topic, content), *rest = made.take()
+    assert (topic, content) == (
+        discovery.topic("homeassistant", "p", "radio-1"),
+        payload.encode(discovery.device("p", "radio-1")),
+    )
+    assert [name for name, _ in rest] == ["p/radio-1/now", "p/radio-1/status"]
+    made.remove("radio-1")
+    assert made.take()[0] == (topic, b"")

@@ -12,11 +12,12 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from monitor.errors import OutboxError, OutboxUnwritable
-from monitor.facts import Fact, OutboxChanged
+from monitor.facts import DetectionsLost, OutboxChanged
 from monitor.messages import Detection, EventKind
 from monitor.publish.outbox import DiskOutbox
 
@@ -37,12 +38,12 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def facts() -> list[Fact]:
+def facts() -> list[Any]:
     return []
 
 
 @pytest.fixture
-def opened(tmp_path: Path, clock: Clock, facts: list[Fact]) -> Iterator[Callable[[], DiskOutbox]]:
+def opened(tmp_path: Path, clock: Clock, facts: list[Any]) -> Iterator[Callable[[], DiskOutbox]]:
     made: list[DiskOutbox] = []
 
     def make() -> DiskOutbox:
@@ -101,15 +102,16 @@ def test_delivered_messages_are_kept_for_keep_days(opened: Callable[[], DiskOutb
 
 
 def test_it_says_how_much_waits_since_when(
-    opened: Callable[[], DiskOutbox], detection: Make, clock: Clock, facts: list[Fact]
+    opened: Callable[[], DiskOutbox], detection: Make, clock: Clock, facts: list[Any]
 ) -> None:
     outbox = opened()
     outbox.put([detection(1)])
     clock.now_s += 5.0
     outbox.put([detection(2)])
-    assert facts[-1] == OutboxChanged(depth=2, oldest_utc_s=1_790_000_000.0)
+    assert (facts[-1].depth, facts[-1].oldest_utc_s) == (2, 1_790_000_000.0)
+    assert 0 < facts[-1].used_bytes < facts[-1].budget_bytes == 4_096_000_000
     outbox.acknowledge([m.number for m in outbox.pending(10)])
-    assert facts[-1] == OutboxChanged(depth=0, oldest_utc_s=None)
+    assert (facts[-1].depth, facts[-1].oldest_utc_s) == (0, None)
 
 
 def test_it_knows_the_stations_of_earlier_runs(opened: Callable[[], DiskOutbox], detection: Make) -> None:
@@ -141,6 +143,74 @@ def test_an_outbox_from_before_plays_were_remembered_opens(opened: Callable[[], 
     assert again.end_left_over() == 0
     again.put([detection(1)])
     assert opened().end_left_over() == 1
+
+
+def test_an_outbox_of_the_first_format_is_taken_over(opened: Callable[[], DiskOutbox], detection: Make) -> None:
+    outbox = opened()
+    outbox.put([detection(1), detection(2, station="b")])
+    outbox.acknowledge([1])
+    for index in ("by_play", "by_time"):
+        outbox._database.execute(f"DROP INDEX {index}")
+    for column in ("play", "start_utc_s", "end_utc_s"):
+        outbox._database.execute(f"ALTER TABLE message DROP COLUMN {column}")
+    outbox._database.execute("PRAGMA user_version = 1")
+    again = opened()
+    again.put([detection(3)])
+    assert [(m.station, m.sequence) for m in again.pending(10)] == [("b", 1), ("radio-1", 2)]
+    rows = again._database.execute("SELECT play, start_utc_s, end_utc_s FROM message ORDER BY number").fetchall()
+    assert rows == [(f"play-{number}", 1_790_000_000.0, 1_790_000_015.5) for number in (1, 2, 3)]
+
+
+def test_stations_can_be_left_out(opened: Callable[[], DiskOutbox], detection: Make) -> None:
+    outbox = opened()
+    outbox.put([detection(1), detection(2, station="b"), detection(3, station="c")])
+    assert [m.station for m in outbox.pending(10, without=["radio-1", "c"])] == ["b"]
+
+
+def fill(outbox: DiskOutbox, make: Make, count: int) -> None:
+    for _ in range(count // 100):
+        outbox.put([make(number) for number in range(100)])
+
+
+def test_the_budget_takes_what_is_delivered_before_what_waits(tmp_path: Path, detection: Make, facts: list[Any]) -> None:
+    outbox = DiskOutbox(tmp_path / "o.db", keep_days=1000.0, max_mb=2.0, tell=facts.append)
+    fill(outbox, detection, 400)
+    outbox.acknowledge([m.number for m in outbox.pending(400)])
+    fill(outbox, detection, 800)
+    held = outbox._database.execute("SELECT count(*), min(sequence) FROM message WHERE delivered_utc_s IS NULL").fetchone()
+    assert held == (800, 401), "all that waits is there"
+    assert outbox._database.execute("SELECT count(*) FROM message WHERE delivered_utc_s IS NOT NULL").fetchone() == (0,)
+    assert not [fact for fact in facts if isinstance(fact, DetectionsLost)]
+    fill(outbox, detection, 2000)
+    lost = sum(fact.count for fact in facts if isinstance(fact, DetectionsLost))
+    assert lost > 0, "a full budget is told, not hidden"
+    assert [m.sequence for m in outbox.pending(10**6)] == list(range(401 + lost, 3201)), "the oldest went, the hole shows"
+    assert outbox.depth == 2800 - lost
+    sizes = [fact.used_bytes for fact in facts if isinstance(fact, OutboxChanged)]
+    assert max(sizes) <= 2_000_000
+    outbox.close()
+    assert (tmp_path / "o.db").stat().st_size < 2_300_000, "what is free is used again"
+
+
+def test_history_leaves_half_of_the_budget_for_a_broker_that_goes_away(tmp_path: Path, detection: Make) -> None:
+    outbox = DiskOutbox(tmp_path / "o.db", keep_days=1000.0, max_mb=2.0, tell=lambda fact: None)
+    for _ in range(30):
+        outbox.put([detection(number) for number in range(100)])
+        outbox.acknowledge([m.number for m in outbox.pending(100)])
+    kept, oldest = outbox._database.execute("SELECT count(*), min(sequence) FROM message").fetchone()
+    assert kept == 3001 - oldest
+    assert 300 < kept < 1000
+    assert outbox._used_bytes() < 1_250_000
+    outbox.close()
+
+
+def test_pruning_goes_on_until_nothing_old_is_left(opened: Callable[[], DiskOutbox], detection: Make, clock: Clock) -> None:
+    outbox = opened()
+    fill(outbox, detection, 1200)
+    outbox.acknowledge([m.number for m in outbox.pending(1100)])
+    clock.now_s += 2 * 86400
+    assert outbox.prune() == 1100
+    assert outbox.depth == 100
 
 
 def test_threads_may_put_at_once(opened: Callable[[], DiskOutbox], detection: Make) -> None:
@@ -236,9 +306,9 @@ def test_a_newer_format_is_refused(tmp_path: Path) -> None:
     outbox = DiskOutbox(path, keep_days=1.0, tell=lambda fact: None)
     outbox.close()
     with sqlite3.connect(path) as database:
-        database.execute("PRAGMA user_version = 2")
+        database.execute("PRAGMA user_version = 3")
     database.close()
-    with pytest.raises(OutboxError, match="format 2, not 1"):
+    with pytest.raises(OutboxError, match="format 3, not 2"):
         DiskOutbox(path, keep_days=1.0, tell=lambda fact: None)
 
 

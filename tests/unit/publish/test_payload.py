@@ -17,7 +17,10 @@ from monitor.messages import Detection, EventKind, Reference
 from monitor.publish import payload
 
 SCHEMA = json.loads((Path(__file__).parents[3] / "deploy/schema/detection-1.json").read_text())
-VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
+STRICT = {**SCHEMA, "additionalProperties": False}
+STRICT["$defs"] = {**SCHEMA["$defs"], "reference": {**SCHEMA["$defs"]["reference"], "additionalProperties": False}}
+"""Readers accept more fields, so that some can be added; what is sent is all described."""
+VALIDATOR = jsonschema.Draft202012Validator(STRICT)
 Make = Callable[..., Detection]
 
 
