@@ -24,10 +24,20 @@ from monitor.capture.soundcard import SoundcardSource
 from monitor.capture.stream import FfmpegSource
 from monitor.catalog.store import Store
 from monitor.core.recipe import Recipe
+from monitor.core.sharding import shard_of
 from monitor.encoder.engine import Engine, load_encoder
 from monitor.encoder.weights import load_evidence
 from monitor.errors import MonitorError, OutboxUnwritable
-from monitor.facts import CatalogLoaded, CatalogRefused, DetectionTold, Fact, StreamStateChanged
+from monitor.facts import (
+    CatalogCurrent,
+    CatalogLoaded,
+    CatalogRefused,
+    ClockMeasured,
+    DetectionTold,
+    DeviceMeasured,
+    Fact,
+    StreamStateChanged,
+)
 from monitor.index import faiss_store
 from monitor.messages import PlayEvent
 from monitor.observe import logs
@@ -48,6 +58,8 @@ from monitor.settings import Settings, SourceKind, StreamSettings
 
 DRAIN_S = 10.0
 """For what was heard to be analysed after the taps are closed."""
+MEASURE_S = 5.0
+"""Prometheus asks every 10 to 60 s; a look costs next to nothing."""
 GOODBYE_S = 5.0
 """For the broker to take what waits; what it does not take stays in the outbox."""
 
@@ -64,7 +76,7 @@ class Daemon:
 
     def __init__(self, path: Path, settings: Settings) -> None:
         self._path, self._settings = path, settings
-        self._hub = Hub(stream.name for stream in settings.stream)
+        self._hub = Hub(stream.name for stream in own_streams(settings))
         self._health = Health()
         self._notifier = Notifier(os.environ)
         self._stop = asyncio.Event()
@@ -82,7 +94,11 @@ class Daemon:
             asyncio.get_running_loop().add_signal_handler(name, handler)
         async with AsyncExitStack() as stack:
             http = HttpServer(
-                settings.http, metrics=self._hub.metrics.exposition, live=self._live, ready=self._hub.readiness.checks
+                settings.http,
+                metrics=self._hub.metrics.exposition,
+                live=self._live,
+                ready=self._hub.readiness.checks,
+                tell=self._tell,
             )
             if settings.http.enabled:
                 await stack.enter_async_context(http)
@@ -97,7 +113,8 @@ class Daemon:
             stack.callback(outbox.close)
             _end_left_over(outbox)
             # Those of earlier runs too: what they left on retained topics is cleared as soon as the present streams are applied.
-            known = {*outbox.stations(), *(one.name for one in settings.stream)}
+            # Those that another monitor of this configuration has now are its to speak of.
+            known = ({*outbox.stations()} - {one.name for one in settings.stream}) | {one.name for one in own_streams(settings)}
             self._publisher = MqttPublisher(settings.mqtt, outbox, stations=known, tell=self._tell)
             self._keeper = Keeper(outbox, told=self._publisher.told, tell=self._tell)
             matcher = Matcher(self._library, evidence, engine.recipe, settings.matcher, self._tell)
@@ -114,8 +131,7 @@ class Daemon:
                 tell=self._tell,
             )
             self._announcer = Announcer(engine.recipe, self._stations.utc_s)
-            self._windows_per_s = 1 / engine.recipe.hop_s
-            await self._analysis.rehearse(engine.recipe.window_samples)
+            self._engine, self._windows_per_s = engine, 1 / engine.recipe.hop_s
             await self._serve()
 
     async def _serve(self) -> None:
@@ -127,11 +143,15 @@ class Daemon:
             "keeper": self._keeper.run(),
             "catalogue": self._watch_catalog(),
             "reload": self._reload_when_told(),
+            "measurements": self._measure(),
             "watchdog": self._notifier.watch(self._health.stuck),
         }
         tasks = {name: asyncio.create_task(stage, name=name) for name, stage in stages.items()}
         if not self._notifier.watchdog_s:
             await tasks.pop("watchdog")
+        rehearsal = asyncio.create_task(self._analysis.rehearse(self._engine.recipe.window_samples))
+        await asyncio.wait([rehearsal, tasks["encoder"], tasks["matcher"]], return_when=asyncio.FIRST_COMPLETED)
+        rehearsal.cancel()  # without effect, unless a stage broke: then nothing comes back, and the stage says why below
         await self._apply_streams()
         self._notifier.ready()
         _log.info("monitoring", version=__version__, stations=len(self._stations.names))
@@ -203,11 +223,24 @@ class Daemon:
                 if await asyncio.to_thread(self._store.generation) != self._library.generation:
                     self._library = await self._open_library(self._library)
                     self._analysis.swap(self._library)
+                elif refused:
+                    self._tell(CatalogCurrent())
                 refused = ""
             except MonitorError as error:
                 if str(error) != refused:
                     refused = str(error)
                     self._tell(CatalogRefused(reason=refused))
+
+    async def _measure(self) -> None:
+        """Tell what only shows when asked: what waits, how sure the clocks are, and in a line how it goes."""
+        while True:
+            await asyncio.sleep(MEASURE_S)
+            self._tell(self._analysis.queues)
+            self._tell(DeviceMeasured(memory_bytes=self._engine.device_memory_bytes))
+            for name, uncertainty_s in self._stations.uncertainties_s().items():
+                self._tell(ClockMeasured(stream=name, uncertainty_s=uncertainty_s))
+            stuck = self._health.stuck(time.monotonic())
+            self._notifier.status(f"{self._hub.readiness.summary}{', stuck: ' if stuck else ''}{', '.join(stuck)}")
 
     async def _reload_when_told(self) -> None:
         """Read the configuration again on SIGHUP: streams come and go, the rest needs a restart, and says so."""
@@ -232,13 +265,14 @@ class Daemon:
             self._notifier.ready()
 
     async def _apply_streams(self) -> None:
-        streams = self._settings.stream
+        streams = own_streams(self._settings)
         names = [stream.name for stream in streams]
         self._hub.set_streams(names)
+        self._hub.metrics.set_expectations({stream.name: stream.expect_detection_s for stream in streams})
         self._publisher.set_stations(names)
         self._analysis.set_streams(len(names), self._windows_per_s)
         started, stopped = await self._stations.apply(streams)
-        self._notifier.status(f"{len(names)} stations")
+        self._notifier.status(self._hub.readiness.summary)
         _log.info("stations", started=started, stopped=stopped)
 
     def _announce(self, events: list[PlayEvent], library: Library) -> None:
@@ -251,6 +285,7 @@ class Daemon:
                     stream=detection.station,
                     kind=detection.kind,
                     reference=str(detection.reference.id),
+                    confidence=detection.play.confidence,
                     latency_s=max(time.time() - detection.start_utc_s, 0.0),
                 )
             )
@@ -265,6 +300,12 @@ class Daemon:
         return [
             Check(name=stage, ok=stage not in stuck, detail="stuck" if stage in stuck else "moves") for stage in self._health.beats
         ]
+
+
+def own_streams(settings: Settings) -> tuple[StreamSettings, ...]:
+    """Return the stations that are this monitor's."""
+    shard = settings.shard
+    return tuple(one for one in settings.stream if shard_of(one.name, shard.count) == shard.index)
 
 
 def open_source(settings: StreamSettings, recipe: Recipe, tell: Callable[[Fact], None]) -> Source:

@@ -29,6 +29,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "stream.no_data_timeout_s": (1.0, 3600.0),
     "stream.silence_db": (-120.0, 0.0),
     "stream.silence_after_s": (1.0, 3600.0),
+    "stream.expect_detection_s": (0.0, 31_536_000.0),
     "catalog.poll_s": (0.1, 3600.0),
     "encoder.threads": (0, 1024),
     "encoder.max_batch": (1, 65536),
@@ -44,6 +45,8 @@ RANGES: dict[str, tuple[float, float]] = {
     "outbox.keep_days": (0.0, 36500.0),
     "outbox.max_mb": (1.0, 1e9),
     "http.port": (0, 65535),
+    "shard.index": (0, 9999),
+    "shard.count": (1, 10_000),
 }
 """What a number may be, ends included; beyond it is a slip of the pen or harm."""
 LEVELS = ("debug", "info", "warning", "error")
@@ -72,7 +75,7 @@ def load(path: Path, environ: Mapping[str, str] = os.environ) -> Settings:
     complaints += found
     if complaints:
         raise ConfigError("\n".join(f"{path}: {_line(complaint)}" for complaint in complaints))
-    return settings
+    return _apart(settings)
 
 
 def describe(settings: Settings) -> str:
@@ -261,6 +264,8 @@ def _judge(settings: Settings) -> Iterator[str]:
             yield f"{where} name: a stream before it has the same; each needs its own"
         seen.add(stream.name)
     yield from _judge_mqtt(settings.mqtt)
+    if settings.shard.index >= settings.shard.count:
+        yield f"[shard] index: must be below count ({settings.shard.count}), not {settings.shard.index}"
     if settings.log.level not in LEVELS:
         yield f"[log] level: must be one of {', '.join(LEVELS)}, not {settings.log.level!r}"
     if not settings.http.bind:
@@ -318,6 +323,8 @@ def _judge_mqtt(mqtt: MqttSettings) -> Iterator[str]:
         yield "[mqtt] client_id: is empty; must be unique on the broker"
     if not mqtt.prefix or mqtt.prefix.strip("/") != mqtt.prefix or set("#+\0") & set(mqtt.prefix):
         yield "[mqtt] prefix: must not be empty, hold '#' or '+', or begin or end with '/'"
+    if not mqtt.status_topic or mqtt.status_topic.strip("/") != mqtt.status_topic or set("#+\0") & set(mqtt.status_topic):
+        yield "[mqtt] status_topic: must not be empty, hold '#' or '+', or begin or end with '/'"
     for name in ("ca_file", "cert_file", "key_file"):
         file = getattr(mqtt, name)
         if file and not mqtt.tls:
@@ -333,6 +340,15 @@ def _is_file(path: Path) -> bool:
         return path.is_file()
     except (OSError, ValueError):  # a name that is too long, or a folder that may not be looked into
         return False
+
+
+def _apart(settings: Settings) -> Settings:
+    """Give each of several monitors that share a configuration its own name at the broker."""
+    shard, mqtt = settings.shard, settings.mqtt
+    if shard.count == 1:
+        return settings
+    own = replace(mqtt, client_id=f"{mqtt.client_id}-{shard.index}", status_topic=f"{mqtt.status_topic}/{shard.index}")
+    return replace(settings, mqtt=own)
 
 
 def _with_password(settings: Settings, *, given: bool) -> tuple[Settings, list[str]]:

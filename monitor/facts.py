@@ -53,6 +53,15 @@ class InputOverflowed(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ClockMeasured(Fact):
+    """How sure the station's newest sound is placed in UTC."""
+
+    stream: str
+    uncertainty_s: float
+    """Half width of the interval that holds the true time with 95 % probability."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WindowsDropped(Fact):
     """Windows were shed, unanalysed."""
 
@@ -84,12 +93,33 @@ class BatchMatched(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class QueuesMeasured(Fact):
+    """What waits between the stages just now."""
+
+    windows: int
+    """For the encoder."""
+    windows_limit: int
+    """Beyond so many the oldest are shed."""
+    batches: int
+    """Encoded ones, for the matcher."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeviceMeasured(Fact):
+    """Memory the encoder holds on its device just now; 0 on a CPU, where it is the process's own."""
+
+    memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionTold(Fact):
     """A detection was handed to the outbox."""
 
     stream: str
     kind: EventKind
     reference: str
+    confidence: float
+    """Probability that the named recording was on air, 0 to 1."""
     latency_s: float
     """From the first second of the play on air to now; only meaningful for `started`."""
 
@@ -162,6 +192,21 @@ class CatalogRefused(Fact):
     """A new generation of the catalogue could not be loaded; the old one stays in service."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatalogCurrent(Fact):
+    """The newest generation is the one in service again: what was refused is gone from the disk."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RequestRefused(Fact):
+    """An HTTP client asked for what is not offered."""
+
+    status: int
+    request: str
+    """Method and path as asked, cut short: a stranger's words."""
+    client: str
 
 
 Tell = Callable[[Fact], None]

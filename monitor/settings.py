@@ -40,6 +40,8 @@ class StreamSettings:
     """For a file: play it at its own pace. Ignored for network streams, which come at theirs."""
     loop: bool = False
     """For a file: start again at its end instead of ending."""
+    expect_detection_s: float = 0.0
+    """Alert when nothing was detected for so long while the station was heard; 0: nothing is expected (a station that talks)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,6 +123,8 @@ class MqttSettings:
     """Must be unique on the broker; two clients of one id throw each other out."""
     prefix: str = "monitor"
     """First level(s) of every topic."""
+    status_topic: str = "status"
+    """The monitor's own status, with its last will, under the prefix; each monitor of a prefix needs its own."""
     keepalive_s: int = 30
     """The broker publishes the last will after 1.5 times this without a sign of life."""
     ack_timeout_s: float = 10.0
@@ -153,6 +157,16 @@ class HttpSettings:
     """9464 is the port Prometheus lists for exporters of this kind; 0 takes a free one and logs it."""
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ShardSettings:
+    """Which of the stations are this monitor's, when several share one configuration: [shard]."""
+
+    index: int = 0
+    """Number of this monitor, from 0 to count - 1."""
+    count: int = 1
+    """How many share the stations; 1: all are ours. Beyond 1, `client_id` ends in `-INDEX` and `status_topic` in `/INDEX`."""
+
+
 class LogFormat(StrEnum):
     """How log lines look."""
 
@@ -182,4 +196,5 @@ class Settings:
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
+    shard: ShardSettings = field(default_factory=ShardSettings)
     log: LogSettings = field(default_factory=LogSettings)

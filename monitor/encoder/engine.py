@@ -40,6 +40,11 @@ class Engine:
         """Say which encoder runs where."""
         return f"Engine({self.recipe.name}, recipe {self.recipe.hash}, {self.device})"
 
+    @property
+    def device_memory_bytes(self) -> int:
+        """Memory held on a device of its own; 0 on a CPU, where it is the process's."""
+        return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else 0
+
     def warm_up(self) -> None:
         """Run every batch size once, so that the first real batch is not the slow one."""
         for size in BATCH_SIZES:

@@ -35,6 +35,8 @@ class Readiness:
         self._catalog = ""
         self._refused = ""
         self._waiting = facts.DetectionsWaiting(count=0)
+        self._pending = 0
+        self._behind_s = 0.0
         self._broker = facts.BrokerStateChanged(connected=False, reason="not yet connected")
         self._streams: dict[str, StreamState] = {}
         self.set_streams(streams)
@@ -57,12 +59,34 @@ class Readiness:
                 self._refused = ""
             case facts.CatalogRefused():
                 self._refused = fact.reason
+            case facts.CatalogCurrent():
+                self._refused = ""
+            case facts.BatchMatched():
+                self._behind_s = fact.behind_s
+            case facts.OutboxChanged():
+                self._pending = fact.depth
             case facts.DetectionsWaiting():
                 self._waiting = fact
             case facts.BrokerStateChanged():
                 self._broker = fact
             case _:
                 pass
+
+    @property
+    def summary(self) -> str:
+        """Return in one line how it goes, for `systemctl status`."""
+        heard = sum(state in HEARD for state in self._streams.values())
+        silent = sum(state is StreamState.SILENT for state in self._streams.values())
+        parts = [
+            f"{heard} of {len(self._streams)} stations heard",
+            *([f"{silent} of them silent"] if silent else []),
+            f"{self._behind_s:.1f} s behind",
+            "broker connected" if self._broker.connected else f"broker away ({self._broker.reason})",
+            *([f"{self._pending} events wait for it"] if self._pending else []),
+            *([f"{self._waiting.count} detections in memory only"] if self._waiting.count else []),
+            *(["newer catalogue refused"] if self._refused else []),
+        ]
+        return ", ".join(parts)
 
     def checks(self) -> list[Check]:
         """Return one line a part."""

@@ -98,7 +98,7 @@ def _teller(tell: Tell) -> type[AbstractAccessLogger]:
     """Make what aiohttp calls after every answer: it also sees requests that never reach a handler, being no proper HTTP."""
 
     class Teller(AbstractAccessLogger):
-        def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:
+        def log(self, request: web.BaseRequest, response: web.StreamResponse, time: float) -> None:  # noqa: ARG002
             if 400 <= response.status < 500:
                 asked = f"{request.method} {request.path}"[:SHOWN]
                 tell(RequestRefused(status=response.status, request=asked, client=request.remote or ""))

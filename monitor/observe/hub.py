@@ -21,6 +21,16 @@ from monitor.observe.metrics import Metrics
 QUIET_S = 60.0
 """Losses that go on are logged so often."""
 
+NUMBERS_ONLY = (
+    facts.SoundReceived,
+    facts.BatchEncoded,
+    facts.BatchMatched,
+    facts.QueuesMeasured,
+    facts.ClockMeasured,
+    facts.DeviceMeasured,
+)
+"""Told several times a second, or every few seconds: not even a line for finding faults."""
+
 
 class Hub:
     """Fans facts out. `tell` may be called from any thread; it neither blocks nor raises."""
@@ -35,6 +45,8 @@ class Hub:
         self._states: dict[str, StreamState] = {}
         self._unlogged = 0
         self._next_loss_s = float("-inf")
+        self._refused = 0
+        self._next_refusal_s = float("-inf")
         self._disk_fails = False
         self._refusals: dict[str, str] = {}
 
@@ -50,8 +62,8 @@ class Hub:
         self.metrics.tell(fact)
         self.readiness.tell(fact)
         match fact:
-            case facts.SoundReceived() | facts.BatchEncoded() | facts.BatchMatched():
-                pass  # several a second: numbers only
+            case _ if isinstance(fact, NUMBERS_ONLY):
+                pass
             case facts.StreamStateChanged():
                 self._stream(fact)
             case facts.WindowsDropped():
@@ -70,6 +82,10 @@ class Hub:
                 self._log.error("detections lost", count=fact.count, reason=fact.reason)
             case facts.CatalogLoaded():
                 self._log.info("catalogue in service", **_content(fact))
+            case facts.CatalogCurrent():
+                self._log.info("the catalogue in service is the newest again")
+            case facts.RequestRefused():
+                self._request(fact)
             case facts.CatalogRefused():
                 self._log.error("new catalogue refused, the old one stays in service", reason=fact.reason)
             case _:
@@ -105,6 +121,13 @@ class Hub:
             self._next_loss_s = self._now_s() + QUIET_S
             self._log.warning("windows dropped, the machine is too slow for its streams", count=self._unlogged, where=fact.where)
             self._unlogged = 0
+
+    def _request(self, fact: facts.RequestRefused) -> None:
+        self._refused += 1
+        if self._now_s() >= self._next_refusal_s:
+            self._next_refusal_s = self._now_s() + QUIET_S
+            self._log.warning("refused to answer over HTTP", count=self._refused, **_content(fact))
+            self._refused = 0
 
     def _disk(self, fact: facts.DetectionsWaiting) -> None:
         fails = bool(fact.reason)

@@ -7,7 +7,7 @@ series there from the start. Knows no log and no page.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from prometheus_client import (
@@ -22,10 +22,13 @@ from prometheus_client import (
 
 from monitor import __version__, facts
 from monitor.messages import EventKind, StreamState
+from monitor.observe.decoders import DecoderCollector
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
 """One more series a counter that nobody asks for; the library has only this switch, for the whole process."""
 DROP_PLACES = ("batcher", "matcher")
+HTTP_REFUSALS = (400, 403, 404, 405, 431)
+"""What our pages answer to a wrong question; anything else is counted as 400."""
 FAST_S = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5)
 SLOW_S = (0.1, 0.25, 0.5, 1.0, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 7.5, 10.0, 15.0, 30.0, 60.0)
 RATIOS = (0.05, 0.1, 0.25, 0.5, 0.75, 0.9, 1.0)
@@ -40,6 +43,7 @@ class Metrics:
         self._streams: set[str] = set()
         self.registry = CollectorRegistry()
         ProcessCollector(registry=self.registry)
+        self.registry.register(DecoderCollector())
         self._gauge("monitor_build_info", "Version of the monitor; always 1.", ["version"]).labels(__version__).set(1)
         self._encoder = self._gauge("monitor_encoder_info", "Encoder in use; always 1.", ["name", "recipe", "device"])
         self._make_stream_metrics()
@@ -51,9 +55,12 @@ class Metrics:
             facts.StreamRestarted: self._stream_restarted,
             facts.SoundReceived: self._sound,
             facts.InputOverflowed: self._overflowed,
+            facts.ClockMeasured: self._clock,
             facts.WindowsDropped: self._windows_dropped,
             facts.BatchEncoded: self._encoded,
             facts.BatchMatched: self._matched,
+            facts.QueuesMeasured: self._queues,
+            facts.DeviceMeasured: self._device,
             facts.DetectionTold: self._detection,
             facts.MessagePublished: self._published,
             facts.BrokerStateChanged: self._broker,
@@ -63,6 +70,8 @@ class Metrics:
             facts.DetectionsLost: self._lost,
             facts.CatalogLoaded: self._catalog_loaded,
             facts.CatalogRefused: self._catalog_refused,
+            facts.CatalogCurrent: self._catalog_current,
+            facts.RequestRefused: self._request_refused,
         }
         self.set_streams(streams)
 
@@ -81,6 +90,12 @@ class Metrics:
         self._streams = wanted  # before removing: a fact told meanwhile must not bring a series back
         for gone in before - wanted:
             self._remove(gone)
+
+    def set_expectations(self, expected_s: Mapping[str, float]) -> None:
+        """Say how long each station may go without a detection; 0: for ever."""
+        for stream, seconds in expected_s.items():
+            if stream in self._streams:
+                self._expected_s.labels(stream).set(seconds)
 
     def set_encoder(self, *, name: str, recipe: str, device: str) -> None:
         """Say which encoder runs where."""
@@ -113,8 +128,37 @@ class Metrics:
         self._last_detection = self._gauge(
             "monitor_stream_last_detection_timestamp_seconds", "When a play was last told of; 0: never.", ["station"]
         )
+        self._in_service = self._gauge(
+            "monitor_stream_in_service_timestamp_seconds", "Since when the station is configured, or the monitor runs.", ["station"]
+        )
+        self._expected_s = self._gauge(
+            "monitor_stream_expected_detection_seconds",
+            "How long it may go without a detection while it is heard; 0: for ever.",
+            ["station"],
+        )
+        self._uncertainty_s = self._gauge(
+            "monitor_stream_clock_uncertainty_seconds",
+            "Half width of the 95 % interval of the UTC of its newest sound; NaN: not heard yet.",
+            ["station"],
+        )
         self._dropped = self._counter("monitor_windows_dropped_total", "Windows shed, unanalysed.", ["station", "where"])
         self._detections = self._counter("monitor_detections_total", "Events handed to the outbox.", ["station", "kind"])
+        self._doubt = self._counter(
+            "monitor_detections_expected_false_total",
+            "Sum of one minus the confidence of the plays told: how many of them are wrong, if confidence is right.",
+            ["station"],
+        )
+        self._of_station = (
+            self._restarts,
+            self._sound_s,
+            self._overflows,
+            self._last_sound,
+            self._last_detection,
+            self._in_service,
+            self._expected_s,
+            self._uncertainty_s,
+            self._doubt,
+        )
 
     def _make_pipeline_metrics(self) -> None:
         self._encoded_windows = self._counter("monitor_encoder_windows_total", "Windows encoded.")
@@ -123,6 +167,12 @@ class Metrics:
         self._batch_wait_s = self._histogram(
             "monitor_encoder_wait_seconds", "Wait of a batch's oldest window for the encoder.", FAST_S
         )
+        self._queue = self._gauge("monitor_encoder_queue_windows", "Windows that wait for the encoder.")
+        self._queue_limit = self._gauge("monitor_encoder_queue_limit_windows", "Beyond so many the oldest are shed.")
+        self._device_bytes = self._gauge(
+            "monitor_encoder_device_memory_bytes", "Memory held on a GPU; 0 on a CPU, where it is the process's."
+        )
+        self._batches = self._gauge("monitor_matcher_queue_batches", "Encoded batches that wait for the matcher.")
         self._matched_windows = self._counter("monitor_matcher_windows_total", "Windows looked up.")
         self._search_s = self._histogram("monitor_matcher_search_seconds", "Time to look a batch up in the index.", FAST_S)
         self._track_s = self._histogram("monitor_matcher_track_seconds", "Time to track a batch's alignments.", FAST_S)
@@ -162,12 +212,18 @@ class Metrics:
             "monitor_catalog_loaded_timestamp_seconds", "When the generation in service was loaded; 0: none is."
         )
         self._refused = self._counter("monitor_catalog_refused_total", "New generations that could not be loaded.")
+        self._outdated = self._gauge("monitor_catalog_outdated", "1 while the newest generation on disk is one that was refused.")
+        self._http_refused = self._counter("monitor_http_refused_total", "Requests that were refused.", ["code"])
+        for code in HTTP_REFUSALS:
+            self._http_refused.labels(code)
 
     def _add(self, stream: str) -> None:
         for state in StreamState:
             self._state.labels(stream, state.value).set(state is StreamState.CONNECTING)
-        for metric in (self._restarts, self._sound_s, self._overflows, self._last_sound, self._last_detection):
+        for metric in self._of_station:
             metric.labels(stream)
+        self._in_service.labels(stream).set(self._utc_s())
+        self._uncertainty_s.labels(stream).set(float("nan"))
         for where in DROP_PLACES:
             self._dropped.labels(stream, where)
         for kind in EventKind:
@@ -176,7 +232,7 @@ class Metrics:
     def _remove(self, stream: str) -> None:
         for state in StreamState:
             self._state.remove(stream, state.value)
-        for metric in (self._restarts, self._sound_s, self._overflows, self._last_sound, self._last_detection):
+        for metric in self._of_station:
             metric.remove(stream)
         for where in DROP_PLACES:
             self._dropped.remove(stream, where)
@@ -197,6 +253,9 @@ class Metrics:
     def _overflowed(self, fact: facts.InputOverflowed) -> None:
         self._overflows.labels(fact.stream).inc()
 
+    def _clock(self, fact: facts.ClockMeasured) -> None:
+        self._uncertainty_s.labels(fact.stream).set(fact.uncertainty_s)
+
     def _windows_dropped(self, fact: facts.WindowsDropped) -> None:
         if fact.where in DROP_PLACES:
             self._dropped.labels(fact.stream, fact.where).inc(fact.count)
@@ -213,11 +272,20 @@ class Metrics:
         self._track_s.observe(fact.track_s)
         self._behind_s.observe(fact.behind_s)
 
+    def _queues(self, fact: facts.QueuesMeasured) -> None:
+        self._queue.set(fact.windows)
+        self._queue_limit.set(fact.windows_limit)
+        self._batches.set(fact.batches)
+
+    def _device(self, fact: facts.DeviceMeasured) -> None:
+        self._device_bytes.set(fact.memory_bytes)
+
     def _detection(self, fact: facts.DetectionTold) -> None:
         self._detections.labels(fact.stream, fact.kind.value).inc()
         self._last_detection.labels(fact.stream).set(self._utc_s())
         if fact.kind is EventKind.STARTED:
             self._latency_s.observe(fact.latency_s)
+            self._doubt.labels(fact.stream).inc(1.0 - fact.confidence)
 
     def _published(self, fact: facts.MessagePublished) -> None:
         self._published_s.observe(fact.took_s)
@@ -253,6 +321,14 @@ class Metrics:
         self._fingerprints.set(fact.fingerprints)
         self._load_s.set(fact.took_s)
         self._loaded.set(self._utc_s())
+        self._outdated.set(0)
 
     def _catalog_refused(self, _: facts.CatalogRefused) -> None:
         self._refused.inc()
+        self._outdated.set(1)
+
+    def _catalog_current(self, _: facts.CatalogCurrent) -> None:
+        self._outdated.set(0)
+
+    def _request_refused(self, fact: facts.RequestRefused) -> None:
+        self._http_refused.labels(fact.status if fact.status in HTTP_REFUSALS else 400).inc()

@@ -17,7 +17,7 @@ from typing import TypeVar
 import numpy as np
 
 from monitor.core.batching import Batcher
-from monitor.facts import BatchEncoded, Tell, WindowsDropped
+from monitor.facts import BatchEncoded, QueuesMeasured, Tell, WindowsDropped
 from monitor.messages import Embeddings, PlayEvent, Window
 from monitor.pipeline.health import Health
 from monitor.pipeline.matching import Matcher
@@ -29,6 +29,8 @@ IDLE_S = 0.5
 """A stage without work goes round this often, to show that it can."""
 STALE_S = 8.0
 """Windows older than this are shed: a detection ten seconds late is of little use, and a backlog never shrinks by itself."""
+REHEARSAL = ""
+"""Name of the stream that is only rehearsed; no station can have it."""
 _NO_SOUND = np.zeros(0, np.float32)
 
 
@@ -128,11 +130,15 @@ class Analysis:
         for thread in self._threads.values():
             thread.shutdown(wait=False, cancel_futures=True)
 
+    @property
+    def queues(self) -> QueuesMeasured:
+        """What waits just now."""
+        return QueuesMeasured(windows=len(self._batcher), windows_limit=self._batcher.limit, batches=self._encoded.qsize())
+
     async def rehearse(self, window_samples: int) -> None:
-        """Send silence through both stages, so that the first real batch meets nothing that was never tried."""
-        silence = np.zeros((1, window_samples), np.float32)
-        vectors = await self._in("encoder", self._encoder.encode, silence)
-        await self._in("matcher", self._matcher.library.search, vectors, 1)
+        """Send silence the whole way, so that the first real window meets nothing that was never tried. Both stages must run."""
+        self.put(Window(stream=REHEARSAL, hop=0, samples=np.zeros(window_samples, np.float32), arrived_s=time.monotonic()))
+        await self.close_stream(REHEARSAL)
 
     async def _sleep(self) -> None:
         due_s = self._batcher.due_s()

@@ -45,6 +45,8 @@ class Stations:
         self._sources: dict[str, Source] = {}
         self._settings: dict[str, StreamSettings] = {}
         self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._heard: dict[str, int] = {}
+        """Position of the newest sound."""
         self.over: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         """Done when every source has ended by itself and nothing is left to listen to.
 
@@ -60,6 +62,10 @@ class Stations:
     def utc_s(self, station: str, position: int) -> tuple[float, float]:
         """Return UTC of a position of a station, and its uncertainty, in seconds."""
         return self._sources[station].utc_s(position)
+
+    def uncertainties_s(self) -> dict[str, float]:
+        """Return how sure the newest sound of each station heard is placed in UTC, in seconds."""
+        return {name: self._sources[name].utc_s(position)[1] for name, position in self._heard.items() if name in self._sources}
 
     async def apply(self, wanted: Iterable[StreamSettings]) -> tuple[list[str], list[str]]:
         """Start and stop stations until exactly these run; untouched ones do not notice. Return the names started and stopped."""
@@ -86,6 +92,7 @@ class Stations:
             if names is not None:
                 await self._closed(name)
                 self._sources.pop(name, None)
+                self._heard.pop(name, None)
 
     async def _listen(self, settings: StreamSettings) -> None:
         name, framer = settings.name, Framer(self._recipe)
@@ -93,6 +100,7 @@ class Stations:
             self._sources[name] = source = self._open_source(settings)
             async with aclosing(source.chunks()) as chunks:
                 async for chunk in chunks:
+                    self._heard[name] = chunk.position
                     if not settings.realtime:
                         await self._room()
                     for window in framer.push(chunk):

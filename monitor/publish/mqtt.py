@@ -47,6 +47,7 @@ class MqttPublisher:
         self._settings = settings
         self._outbox = outbox
         self._tell = tell
+        self._status_topic = f"{settings.prefix}/{settings.status_topic}"
         self._board = Board(settings.prefix, home_assistant=settings.home_assistant)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
@@ -110,7 +111,7 @@ class MqttPublisher:
         self._wake.set()
 
     async def _session(self) -> None:
-        will = aiomqtt.Will(f"{self._settings.prefix}/status", LAST_WILL, qos=1, retain=True)
+        will = aiomqtt.Will(self._status_topic, LAST_WILL, qos=1, retain=True)
         client = Connection(self._settings, self._rota.current, will=will, identifier=self._settings.client_id)
         try:
             async with client:
@@ -126,7 +127,7 @@ class MqttPublisher:
 
     async def _serve(self, client: Connection) -> None:
         self._refused = dict.fromkeys(self._refused, 0.0)  # another connection, perhaps another broker
-        await self._retain(client, [(f"{self._settings.prefix}/status", _state("online"))])
+        await self._retain(client, [(self._status_topic, _state("online"))])
         self._board.all_changed()
         while True:
             self._wake.clear()
@@ -200,7 +201,7 @@ class MqttPublisher:
             self._board.silence(station)
             self._board.status(station, StreamState.OFFLINE, reason="monitor stopped", since_utc_s=time.time())
         await self._publish_board(client)
-        await self._retain(client, [(f"{self._settings.prefix}/status", _state("stopped"))])
+        await self._retain(client, [(self._status_topic, _state("stopped"))])
 
     def _online(self) -> None:
         self._rota.worked(time.monotonic())

@@ -27,7 +27,7 @@ async def test_pages() -> None:
     hub = Hub(["radio-1"])
     stuck: list[Check] = []
     async with HttpServer(
-        HttpSettings(port=0), metrics=hub.metrics.exposition, live=lambda: stuck, ready=hub.readiness.checks
+        HttpSettings(port=0), metrics=hub.metrics.exposition, live=lambda: stuck, ready=hub.readiness.checks, tell=hub.tell
     ) as server:
         assert (await get(server.port, "/livez"))[0] == 200
         status, _, text = await get(server.port, "/readyz")
@@ -54,7 +54,11 @@ async def test_a_taken_port_says_what_to_do() -> None:
     hub = Hub([])
     with socket.create_server(("127.0.0.1", 0)) as taken:
         server = HttpServer(
-            HttpSettings(port=taken.getsockname()[1]), metrics=hub.metrics.exposition, live=list, ready=hub.readiness.checks
+            HttpSettings(port=taken.getsockname()[1]),
+            metrics=hub.metrics.exposition,
+            live=list,
+            ready=hub.readiness.checks,
+            tell=hub.tell,
         )
         with pytest.raises(ConfigError, match=r"change \[http\] bind or port"):
             await server.__aenter__()

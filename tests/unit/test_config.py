@@ -154,7 +154,7 @@ level = "loud"
         ('[mqtt]\nport = "8\\u0007"', "[mqtt] port: must be a whole number, without quotes, not '8\\x07'"),
         ('"\\u001b[2J" = 1', "\\x1b[2J: no such section; known are stream, catalog, encoder, matcher, mqtt, outbox, http, log"),
         ("stream = [4]", "[[stream]] number 1: must be a table, not 4"),
-        ("zzz = 1", "zzz: no such section; known are stream, catalog, encoder, matcher, mqtt, outbox, http, log"),
+        ("zzz = 1", "zzz: no such section; known are stream, catalog, encoder, matcher, mqtt, outbox, http, shard, log"),
         ("[log]\nformat = 1979-05-27", "[log] format: must be 'auto', 'console' or 'json', not '1979-05-27'"),
     ],
 )
@@ -231,3 +231,17 @@ def test_what_describe_writes_can_be_read(folder: Path) -> None:
 def test_secrets_in_a_refused_value_are_masked(folder: Path) -> None:
     found: list[Any] = complaints(folder, 'catalog = "http://u:hunter2@h/"')
     assert found == ["[catalog]: must be a table, not 'http://***@h/'"]
+
+
+def test_monitors_that_share_a_configuration_have_names_of_their_own(folder: Path) -> None:
+    settings = load(folder, STREAM, MONITOR_SHARD_INDEX="1", MONITOR_SHARD_COUNT="3", MONITOR_MQTT_CLIENT_ID="m")
+    assert (settings.mqtt.client_id, settings.mqtt.status_topic) == ("m-1", "status/1")
+    assert [stream.name for stream in settings.stream] == ["a"], "which stations are whose is not decided here"
+    alone = load(folder, STREAM, MONITOR_SHARD_COUNT="1")
+    assert (alone.mqtt.client_id, alone.mqtt.status_topic) == ("monitor", "status")
+
+
+def test_a_shard_that_is_none_is_refused(folder: Path) -> None:
+    assert complaints(folder, STREAM, MONITOR_SHARD_INDEX="3", MONITOR_SHARD_COUNT="3") == [
+        "[shard] index: must be below count (3), not 3"
+    ]

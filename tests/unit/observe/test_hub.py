@@ -45,7 +45,7 @@ def test_all_is_silent_when_all_is_well(hub: Hub, lines: list[Any]) -> None:
     for _ in range(100):
         hub.tell(facts.SoundReceived(stream="a", position=0, seconds=0.1))
         hub.tell(facts.BatchEncoded(windows=1, capacity=1, took_s=0.1, oldest_waited_s=0.1))
-        hub.tell(facts.DetectionTold(stream="a", kind=EventKind.STARTED, reference="7", latency_s=3.0))
+        hub.tell(facts.DetectionTold(stream="a", kind=EventKind.STARTED, reference="7", confidence=0.9, latency_s=3.0))
         hub.tell(facts.OutboxChanged(depth=0, oldest_utc_s=None))
     assert loud(lines) == []
 

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 
 from monitor.core.recipe import Recipe
-from monitor.facts import BatchEncoded, BatchMatched, Fact, WindowsDropped
+from monitor.facts import BatchEncoded, BatchMatched, Fact, QueuesMeasured, WindowsDropped
 from monitor.messages import EventKind, PlayEvent, Window
 from monitor.pipeline.analysis import Analysis
 from monitor.pipeline.health import Health
@@ -256,8 +256,19 @@ async def test_a_source_that_can_wait_waits_for_room() -> None:
         await asyncio.wait_for(waiting, 2)
 
 
-async def test_rehearsal_runs_both_stages_on_silence() -> None:
+async def test_rehearsal_sends_silence_through_both_stages_as_they_run() -> None:
+    async with bench() as made:
+        await asyncio.wait_for(made.analysis.rehearse(DIM), 5)
+        assert made.encoder.batches == [1]
+        assert [fact.windows for fact in made.told(BatchMatched)] == [1]
+        assert made.said == []
+        made.encoder.go.clear()
+        with pytest.raises(TimeoutError):
+            await asyncio.wait_for(made.analysis.rehearse(DIM), 0.1)
+        made.encoder.go.set()
+
+
+async def test_what_waits_is_told_when_asked() -> None:
     async with bench(running=False) as made:
-        await made.analysis.rehearse(DIM)
-    assert made.encoder.batches == [1]
-    assert made.said == []
+        made.put("a", radio(), range(5))
+        assert made.analysis.queues == QueuesMeasured(windows=5, windows_limit=16, batches=0)
