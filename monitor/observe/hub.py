@@ -45,7 +45,7 @@ class Hub:
         self._states: dict[str, StreamState] = {}
         self._unlogged = 0
         self._next_loss_s = float("-inf")
-        self._refused = 0
+        self._strangers = 0
         self._next_refusal_s = float("-inf")
         self._disk_fails = False
         self._refusals: dict[str, str] = {}
@@ -61,9 +61,9 @@ class Hub:
         """Count a fact, judge it, log it."""
         self.metrics.tell(fact)
         self.readiness.tell(fact)
+        if isinstance(fact, NUMBERS_ONLY):
+            return
         match fact:
-            case _ if isinstance(fact, NUMBERS_ONLY):
-                pass
             case facts.StreamStateChanged():
                 self._stream(fact)
             case facts.WindowsDropped():
@@ -123,11 +123,11 @@ class Hub:
             self._unlogged = 0
 
     def _request(self, fact: facts.RequestRefused) -> None:
-        self._refused += 1
+        self._strangers += 1
         if self._now_s() >= self._next_refusal_s:
             self._next_refusal_s = self._now_s() + QUIET_S
-            self._log.warning("refused to answer over HTTP", count=self._refused, **_content(fact))
-            self._refused = 0
+            self._log.warning("refused to answer over HTTP", count=self._strangers, **_content(fact))
+            self._strangers = 0
 
     def _disk(self, fact: facts.DetectionsWaiting) -> None:
         fails = bool(fact.reason)

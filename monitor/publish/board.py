@@ -19,9 +19,10 @@ CLEARED = b""
 class Board:
     """The retained topics of all stations, newest value each; a value not yet taken is replaced, not queued."""
 
-    def __init__(self, prefix: str, *, home_assistant: str = "") -> None:
+    def __init__(self, prefix: str, *, status_topic: str = "status", home_assistant: str = "") -> None:
         """Start with no station; topics begin with `prefix`. `home_assistant` is its discovery prefix, if it is to be told."""
         self._prefix = prefix
+        self._status_topic = status_topic
         self._home_assistant = home_assistant
         self._playing: dict[str, dict[str, dict[str, Any]]] = {}
         self._topics: dict[str, bytes] = {}
@@ -33,7 +34,7 @@ class Board:
             return
         self._playing[station] = {}
         if self._home_assistant:
-            described = discovery.device(self._prefix, station)
+            described = discovery.device(self._prefix, station, status_topic=self._status_topic)
             self._write(discovery.topic(self._home_assistant, self._prefix, station), payload.encode(described))
         self._write_now(station)
         self.status(station, StreamState.CONNECTING, reason="", since_utc_s=now_utc_s)

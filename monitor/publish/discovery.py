@@ -29,8 +29,8 @@ def topic(discovery_prefix: str, prefix: str, station: str) -> str:
     return f"{discovery_prefix}/device/{_identity(prefix, station)}/config"
 
 
-def device(prefix: str, station: str) -> dict[str, Any]:
-    """Describe a station as a device with two sensors, fed by its topics under `prefix`."""
+def device(prefix: str, station: str, *, status_topic: str = "status") -> dict[str, Any]:
+    """Describe a station as a device with two sensors, fed by its topics under `prefix`; the monitor's own status is there too."""
     who = _identity(prefix, station)
     return {
         "device": {
@@ -42,7 +42,7 @@ def device(prefix: str, station: str) -> dict[str, Any]:
         },
         "origin": {"name": "Broadcast monitor", "sw_version": __version__},
         "availability": [
-            {"topic": f"{prefix}/status", "value_template": "{{ 'online' if value_json.state == 'online' else 'offline' }}"}
+            {"topic": f"{prefix}/{status_topic}", "value_template": "{{ 'online' if value_json.state == 'online' else 'offline' }}"}
         ],
         "qos": 1,
         "components": {

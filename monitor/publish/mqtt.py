@@ -48,7 +48,7 @@ class MqttPublisher:
         self._outbox = outbox
         self._tell = tell
         self._status_topic = f"{settings.prefix}/{settings.status_topic}"
-        self._board = Board(settings.prefix, home_assistant=settings.home_assistant)
+        self._board = Board(settings.prefix, status_topic=settings.status_topic, home_assistant=settings.home_assistant)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
         self._stopping = asyncio.Event()

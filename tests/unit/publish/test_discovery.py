@@ -79,6 +79,7 @@ def test_its_templates_read_what_is_on_air(detection: Make) -> None:
 
 def test_its_templates_read_the_states(detection: Make) -> None:
     assert rendered(components()["status"]["value_template"], b'{"state":"silent","since":"","reason":""}') == "silent"
-    (availability,) = discovery.device("monitor", "radio-1")["availability"]
+    (availability,) = discovery.device("monitor", "radio-1", status_topic="status/2")["availability"]
+    assert availability["topic"] == "monitor/status/2"
     said = [rendered(availability["value_template"], b'{"state":"%s"}' % state) for state in (b"online", b"offline", b"stopped")]
     assert said == ["online", "offline", "offline"]
