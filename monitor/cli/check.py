@@ -113,7 +113,7 @@ def _encoder(settings: Settings) -> tuple[Engine | None, Line]:
         engine = load_encoder(settings.encoder.name, settings.encoder.device)
     except MonitorError as error:
         return None, Line(word="FAIL", name="encoder", detail=str(error))
-    where = f"on {engine.device}" + (", no GPU in use" if engine.device.type == "cpu" else "")
+    where = f"on {engine.device}" + (f" through {engine.runtime}, no GPU in use" if engine.device.type == "cpu" else "")
     return engine, Line(word="ok", name="encoder", detail=f"{engine.recipe.name}, recipe {engine.recipe.hash}, {where}")
 
 

@@ -6,14 +6,14 @@ compiled or allocated for the first time in production.
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Literal, cast
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 
 from monitor.core.recipe import Recipe
-from monitor.encoder import networks, weights
+from monitor.encoder import networks, openvino_cpu, weights
 from monitor.encoder.features import LogMel
 from monitor.errors import EncoderError
 
@@ -21,24 +21,42 @@ BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256)
 """The shapes the device sees; a batch is padded up to the next, a longer one is cut. On a CPU padding costs as much as sound does,
 so the steps are short: with 1, 4, 16, 64, 256 a live batch of 70 took three times as long as it needed."""
 
+Runtime = Literal["auto", "torch", "openvino"]
+"""What runs the network on a CPU; `auto` takes OpenVINO where it is installed."""
+
 CACHED = 16
 """Windows whose spectra stay in a CPU core's cache: all at once, 64 took a fifth longer each, and 256 more than twice as long."""
 
 
 class Engine:
-    """An encoder on its device. `encode` is called from one worker thread at a time."""
+    """An encoder on its device. `encode` is called from one worker thread at a time.
 
-    def __init__(self, recipe: Recipe, network: torch.nn.Module, device: torch.device) -> None:
+    On a CPU the network runs through OpenVINO where it is installed (the extra `openvino`), else through torch. On CUDA features
+    and network are captured once for every batch size, in half precision, and replayed.
+    """
+
+    def __init__(
+        self, recipe: Recipe, network: torch.nn.Module, device: torch.device, *, runtime: Runtime = "auto", threads: int = 0
+    ) -> None:
         self.recipe = recipe
         self.device = device
-        self._half = torch.bfloat16 if device.type == "cpu" else torch.float16
-        self._autocast = device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
         self._features = LogMel(recipe).to(device)
         self._network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, torch.Tensor, torch.Tensor]] = {}
+        self._half = device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
+        """Whether a CPU multiplies bfloat16 faster."""
+        if device.type == "cuda":
+            self._network.half()
+        self._compiled = None
+        if device.type == "cpu" and runtime != "torch":
+            self._compiled = openvino_cpu.compiled(self._network, recipe, self._features.frames, half=self._half, threads=threads)
+        if runtime == "openvino" and self._compiled is None:
+            raise EncoderError("OpenVINO is not installed, or the device is no CPU: pip install 'broadcast-monitor[openvino]'")
+        self.runtime = "torch" if self._compiled is None else "openvino"
 
     def __repr__(self) -> str:
         """Say which encoder runs where."""
-        return f"Engine({self.recipe.name}, recipe {self.recipe.hash}, {self.device})"
+        return f"Engine({self.recipe.name}, recipe {self.recipe.hash}, {self.device}, {self.runtime})"
 
     @property
     def device_memory_bytes(self) -> int:
@@ -66,13 +84,45 @@ class Engine:
         size = next(size for size in BATCH_SIZES if size >= len(windows))
         padded = np.zeros((size, self.recipe.window_samples), np.float32)
         padded[: len(windows)] = windows
-        features = self.features(torch.from_numpy(padded).to(self.device)).contiguous(memory_format=torch.channels_last)
-        with torch.autocast(self.device.type, self._half, enabled=self._autocast):
-            vectors = self._network(features)
+        vectors = (self._on_cpu if self.device.type == "cpu" else self._replayed)(torch.from_numpy(padded))
         result: NDArray[np.float32] = vectors[: len(windows)].float().cpu().numpy()
         level = np.einsum("ns,ns->n", windows, windows) / self.recipe.window_samples
         result[level < 10.0 ** (self.recipe.silence_db / 10.0)] = 0.0
         return result
+
+    def _on_cpu(self, windows: torch.Tensor) -> torch.Tensor:
+        features = self.features(windows)
+        if self._compiled is not None:
+            return self._compiled(features)
+        with torch.autocast("cpu", torch.bfloat16, enabled=self._half):
+            return cast(torch.Tensor, self._network(features.contiguous(memory_format=torch.channels_last)))
+
+    def _replayed(self, windows: torch.Tensor) -> torch.Tensor:
+        """Run on CUDA: copy the windows in, replay the graph of their number, return what it wrote."""
+        if len(windows) not in self._graphs:
+            self._graphs[len(windows)] = self._capture(len(windows))
+        graph, sound, vectors = self._graphs[len(windows)]
+        sound.copy_(windows)
+        graph.replay()
+        return vectors
+
+    def _capture(self, size: int) -> tuple[torch.cuda.CUDAGraph, torch.Tensor, torch.Tensor]:
+        """Record features and network for a batch size; a few runs before let the libraries choose and allocate."""
+        sound = torch.zeros(size, self.recipe.window_samples, device=self.device)
+        aside = torch.cuda.Stream(self.device)  # type: ignore[no-untyped-call]
+        aside.wait_stream(torch.cuda.current_stream(self.device))
+        with torch.cuda.stream(aside):
+            for _ in range(3):
+                self._on_cuda(sound)
+        torch.cuda.current_stream(self.device).wait_stream(aside)
+        graph = torch.cuda.CUDAGraph()
+        with torch.cuda.graph(graph):
+            vectors = self._on_cuda(sound)
+        return graph, sound, vectors
+
+    def _on_cuda(self, sound: torch.Tensor) -> torch.Tensor:
+        features = self.features(sound).half().contiguous(memory_format=torch.channels_last)
+        return cast(torch.Tensor, self._network(features))
 
 
 def pick_device(wanted: str) -> torch.device:
@@ -94,11 +144,11 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
-def load_encoder(name: str = "compact", device: str = "auto", threads: int = 0) -> Engine:
+def load_encoder(name: str = "compact", device: str = "auto", threads: int = 0, runtime: Runtime = "auto") -> Engine:
     """Load an installed encoder (by name) or a weights file (by path), ready to run.
 
     Raises:
-        EncoderError: No such encoder, a damaged file, or no such device.
+        EncoderError: No such encoder, a damaged file, no such device, or the runtime asked for is not installed.
     """
     if threads:
         torch.set_num_threads(threads)
@@ -108,4 +158,4 @@ def load_encoder(name: str = "compact", device: str = "auto", threads: int = 0) 
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise EncoderError(f"encoder {name!r} does not fit network {recipe.network!r}; install it again") from error
-    return Engine(recipe, network, pick_device(device))
+    return Engine(recipe, network, pick_device(device), runtime=runtime, threads=threads)

@@ -35,9 +35,45 @@ def find(name: str) -> Path:
     """
     path = Path(name) if name.endswith(".safetensors") else INSTALLED / f"{name}.safetensors"
     if not path.is_file():
-        known = ", ".join(sorted(found.stem for found in INSTALLED.glob("*.safetensors"))) or "none"
+        known = ", ".join(found.stem for found in installed()) or "none"
         raise EncoderError(f"no encoder {name!r}: installed are {known}; or name a .safetensors file")
     return path
+
+
+def installed() -> list[Path]:
+    """Return the files of the installed encoders, by name."""
+    return sorted(INSTALLED.glob("*.safetensors"))
+
+
+def install(path: Path, name: str, *, replace: bool = False, folder: Path = INSTALLED) -> list[Path]:
+    """Copy an encoder, with the evidence and the card that lie beside it, to where it is found by name.
+
+    Whoever calls has seen that the encoder loads. Each file appears whole or not at all, the weights last.
+
+    Returns:
+        The files written.
+
+    Raises:
+        EncoderError: Another encoder has that name and is not to be replaced, or the folder cannot be written.
+    """
+    target = folder / f"{name}.safetensors"
+    if target.exists() and not replace and load(target)[0].hash != load(path)[0].hash:
+        raise EncoderError(f"another encoder is installed as {name!r}: name this one otherwise, or say --replace")
+    written = []
+    try:
+        for suffix in (EVIDENCE_SUFFIX, ".md", ".safetensors"):
+            source, wanted = path.with_suffix(suffix), target.with_suffix(suffix)
+            if source.is_file() and source.resolve() != wanted.resolve():
+                partial = wanted.with_name(f"{wanted.name}.partial")
+                partial.write_bytes(source.read_bytes())
+                partial.chmod(READABLE)
+                partial.replace(wanted)
+                written.append(wanted)
+    except OSError as error:
+        raise EncoderError(
+            f"{folder} cannot be written ({error.strerror}); run this as the user who installed the monitor"
+        ) from error
+    return written
 
 
 def digest(tensors: dict[str, torch.Tensor]) -> str:

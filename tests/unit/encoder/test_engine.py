@@ -39,6 +39,21 @@ def test_it_is_the_network_over_the_features(engine: Engine, weights_file: Path)
     assert (np.einsum("nd,nd->n", engine.encode(windows(3)), plain) > 0.999).all()  # half precision where the CPU has it
 
 
+@pytest.mark.parametrize("network", ["compact", "large", "nmfp"])
+def test_openvino_gives_what_torch_gives(tmp_path: Path, network: str) -> None:
+    """The networks ours are built of, and the published one with its norms; it is installed wherever the tests run."""
+    torch.manual_seed(1)
+    recipe = Recipe(name=network, network=network)
+    path = tmp_path / f"{network}.safetensors"
+    weights.save(path, recipe, dict(networks.build(recipe).state_dict()))
+    plain, fast = (load_encoder(str(path), "cpu", threads=1, runtime=runtime) for runtime in ("torch", "openvino"))
+    assert (plain.runtime, fast.runtime) == ("torch", "openvino")
+    vectors = fast.encode(windows(3))
+    assert (np.einsum("nd,nd->n", vectors, plain.encode(windows(3))) > 0.999).all()
+    np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
+    assert not np.allclose(vectors[0], fast.encode(windows(4, seed=2))[0])
+
+
 @pytest.mark.parametrize("count", [2, 5, 17])
 def test_a_window_does_not_depend_on_its_batch(engine: Engine, count: int) -> None:
     together = engine.encode(windows(count))
@@ -56,7 +71,7 @@ def test_more_than_the_largest_batch_is_cut_and_joined_in_order(weights_file: Pa
 
     seen: list[int] = []
     recipe, _ = weights.load(weights_file)
-    engine = Engine(recipe, First(), torch.device("cpu"))
+    engine = Engine(recipe, First(), torch.device("cpu"), runtime="torch")
     count = BATCH_SIZES[-1] + 3
     every = windows(count)
     got = engine.encode(every)
@@ -73,7 +88,7 @@ def test_the_device_sees_fixed_shapes_only(weights_file: Path, count: int, shape
 
     seen: list[int] = []
     recipe, _ = weights.load(weights_file)
-    assert Engine(recipe, Shape(), torch.device("cpu")).encode(windows(count)).shape == (count, 16)
+    assert Engine(recipe, Shape(), torch.device("cpu"), runtime="torch").encode(windows(count)).shape == (count, 16)
     assert seen == [shape]
 
 
@@ -86,7 +101,7 @@ def test_silence_has_a_fingerprint(engine: Engine) -> None:
 
 
 def test_it_says_which_encoder_runs_where(engine: Engine) -> None:
-    assert repr(engine) == f"Engine(random, recipe {engine.recipe.hash}, cpu)"
+    assert repr(engine) == f"Engine(random, recipe {engine.recipe.hash}, cpu, {engine.runtime})"
     assert engine.recipe.dim == 16
 
 

@@ -158,3 +158,24 @@ def test_foreign_evidence_is_refused(weights_file: Path, metadata: dict[str, str
     recipe, _ = weights.load(weights_file)
     with pytest.raises(EncoderError, match="cannot be used"):
         weights.load_evidence(str(weights_file), recipe)
+
+
+def test_installing_takes_along_what_lies_beside_and_refuses_to_overwrite(weights_file: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "installed"
+    folder.mkdir()
+    weights_file.with_suffix(".md").write_text("card")
+    written = weights.install(weights_file, "mine", folder=folder)
+    assert [path.name for path in written] == ["mine.md", "mine.safetensors"]
+    assert weights.load(folder / "mine.safetensors")[0] == weights.load(weights_file)[0]
+    assert sorted(path.name for path in folder.iterdir()) == ["mine.md", "mine.safetensors"]
+    weights.install(weights_file, "mine", folder=folder)
+    weights.save(weights_file, RECIPE, TENSORS)
+    with pytest.raises(EncoderError, match="another encoder is installed as 'mine'"):
+        weights.install(weights_file, "mine", folder=folder)
+    weights.install(weights_file, "mine", folder=folder, replace=True)
+    assert weights.load(folder / "mine.safetensors")[0].name == "tiny"
+
+
+def test_a_folder_that_cannot_be_written_is_said_so(weights_file: Path, tmp_path: Path) -> None:
+    with pytest.raises(EncoderError, match="cannot be written"):
+        weights.install(weights_file, "mine", folder=tmp_path / "missing")
