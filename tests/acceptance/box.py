@@ -64,6 +64,7 @@ class Radio:
     def __init__(self) -> None:
         self.on_air_utc_s: dict[str, float] = {}
         self._sound: dict[str, bytes] = {}
+        self._loops: set[str] = set()
         radio = self
 
         class Listener(BaseHTTPRequestHandler):
@@ -79,9 +80,11 @@ class Radio:
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
         self._thread.start()
 
-    def add(self, name: str, sound: bytes) -> str:
-        """Make a stream; return its address."""
+    def add(self, name: str, sound: bytes, *, loop: bool = False) -> str:
+        """Make a stream, which ends or begins again where its sound is over; return its address."""
         self._sound[name] = sound
+        if loop:
+            self._loops.add(name)
         return self.url(name)
 
     def url(self, name: str) -> str:
@@ -107,10 +110,13 @@ class Radio:
             return
         began = self.on_air_utc_s.setdefault(name, time.time())
         sent = due(began)
-        while self._sound and sent < len(sound):
-            now = due(began)
-            listener.wfile.write(sound[sent:now])
-            sent = now
+        while self._sound and (sent < len(sound) or name in self._loops):
+            now = due(began) if name in self._loops else min(due(began), len(sound))
+            while sent < now:
+                at = sent % len(sound)
+                piece = sound[at : at + now - sent]
+                listener.wfile.write(piece)
+                sent += len(piece)
             time.sleep(0.05)
 
 
