@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import socket
 from typing import Any
 
@@ -22,6 +23,40 @@ from monitor.settings import MqttSettings, MqttVersion
 IN_FLIGHT = 20
 """Messages sent ahead of their acknowledgement: hides the round trip; the order stays, since the connection keeps it."""
 ACCEPTED = ""
+_ADVICE = (
+    ("uthori", "check [mqtt] username and password"),
+    ("user name", "check [mqtt] username and password"),
+    ("protocol version", 'set [mqtt] version = "3.1.1"'),
+    ("alert certificate required", "the broker wants a client certificate: set [mqtt] cert_file and key_file"),
+    ("alert unknown ca", "the broker does not trust our client certificate: check [mqtt] cert_file"),
+    ("alert bad certificate", "the broker does not take our client certificate: check [mqtt] cert_file"),
+    ("alert certificate expired", "our client certificate has expired: renew [mqtt] cert_file"),
+    ("unable to get local issuer", "check [mqtt] ca_file: it did not sign the broker's certificate"),
+    ("self-signed", "check [mqtt] ca_file: it did not sign the broker's certificate"),
+    ("has expired", "renew the broker's certificate"),
+    ("mismatch", "set [mqtt] host to a name that the broker's certificate holds"),
+    ("session taken over", "another client has the same [mqtt] client_id: give each its own"),
+    ("wrong version number", "the broker does not speak TLS on this port: check [mqtt] port and tls"),
+)
+"""What OpenSSL and brokers say (in lower case), and what a person can do about it."""
+_NO_ANSWER = "connected, but no answer"
+_CUT = "connection lost"
+_LOST_LINE = "failed to receive on socket: "
+
+
+class _Ear(logging.Filter):
+    """Takes what paho logs, as an error, of every line that is lost, and remembers why; nobody else is told the reason."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.reason = ""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        text = record.getMessage()
+        if text.startswith(_LOST_LINE):
+            self.reason = text.removeprefix(_LOST_LINE)
+            return False
+        return True
 
 
 class Connection(aiomqtt.Client):
@@ -34,6 +69,12 @@ class Connection(aiomqtt.Client):
         self._largest: int | None = None
         self.window = IN_FLIGHT
         """How many messages may be sent ahead of their answers."""
+        self._ear = _Ear()
+        self.lost = ""
+        """Why the connection was lost, as far as broker or system said."""
+        log = logging.Logger("mqtt")
+        log.parent = logging.getLogger("mqtt")
+        log.addFilter(self._ear)
         trust = aiomqtt.TLSParameters(
             ca_certs=settings.ca_file or None, certfile=settings.cert_file or None, keyfile=settings.key_file or None
         )
@@ -51,6 +92,7 @@ class Connection(aiomqtt.Client):
             keepalive=settings.keepalive_s,
             max_inflight_messages=IN_FLIGHT,
             tls_params=trust if settings.tls else None,
+            logger=log,
         )
 
     async def send(self, topic: str, content: bytes, *, retain: bool = False) -> str:
@@ -101,14 +143,37 @@ class Connection(aiomqtt.Client):
         self.window = min(IN_FLIGHT, getattr(properties, "ReceiveMaximum", IN_FLIGHT))
         super()._on_connect(client, userdata, flags, reason_code, properties)
 
+    def _on_disconnect(
+        self,
+        client: paho.Client,
+        userdata: Any,
+        flags: paho.DisconnectFlags,
+        reason_code: ReasonCode,
+        properties: Properties | None = None,
+    ) -> None:
+        """Remember why; and give up at once when the line is lost before the broker has answered, where aiomqtt would wait on.
 
-async def until_lost(client: aiomqtt.Client) -> None:
+        A broker that does not like our certificate says so only after we believe that we are connected (TLS 1.3).
+        """
+        said = str(reason_code).lower()
+        self.lost = self._ear.reason or ("the broker closed it" if said == "unspecified error" else said)
+        if not self._connected.done():
+            self._connected.set_exception(aiomqtt.MqttError(f"{_NO_ANSWER}: {self.lost}"))
+            self._connected.exception()  # counts as seen: nobody may be waiting any more
+            return
+        super()._on_disconnect(client, userdata, flags, reason_code, properties)
+
+
+async def until_lost(client: Connection) -> None:
     """Return never, raise when the connection is gone: nothing is subscribed, so no message comes."""
-    async for _ in client.messages:
-        pass
+    try:
+        async for _ in client.messages:
+            pass
+    except aiomqtt.MqttError as error:
+        raise aiomqtt.MqttError(f"{_CUT}: {client.lost or error}") from error
 
 
-async def hang_up(client: aiomqtt.Client) -> None:
+async def hang_up(client: Connection) -> None:
     """Cut the line without a good-bye, so that the broker publishes the last will."""
     line = client._client.socket()
     if not isinstance(line, socket.socket):
@@ -125,11 +190,12 @@ def abandon(client: aiomqtt.Client) -> None:
     client._client.disconnect()
 
 
-def explain(error: Exception) -> str:
-    """Say what went wrong, and what to do where that is known."""
+def explain(error: Exception, *, tls: bool) -> str:
+    """Say what went wrong, and what to do where that is known; `tls` is whether TLS was spoken."""
     text = str(error) or type(error).__name__
-    if "uthori" in text or "user name" in text:
-        return f"{text}; check [mqtt] username and password"
-    if "protocol version" in text.lower():
-        return f'{text}; set [mqtt] version = "3.1.1"'
+    for sign, advice in _ADVICE:
+        if sign in text.lower():
+            return f"{text}; {advice}"
+    if not text.startswith(_CUT) and ("reset by peer" in text or "EOF occurred" in text or text.startswith(_NO_ANSWER)):
+        return f"{text}; check that [mqtt] tls is what the broker expects on this port (it is {str(tls).lower()})"
     return text

@@ -123,7 +123,7 @@ class MqttPublisher:
                     raise
         except (aiomqtt.MqttError, OSError, ValueError) as error:  # ValueError: a host name that cannot be one
             abandon(client)
-            raise BrokerUnreachable(explain(error)) from error
+            raise BrokerUnreachable(explain(error, tls=self._settings.tls)) from error
 
     async def _serve(self, client: Connection) -> None:
         self._refused = dict.fromkeys(self._refused, 0.0)  # another connection, perhaps another broker

@@ -33,6 +33,8 @@ APPLICATION_ID = 0x4D4F4E31
 """Marks the file as ours ("MON1")."""
 VERSION = 2
 DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
+PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM})
+"""What mends itself, as when somebody makes room. Making its shared-memory file, SQLite calls a full disk an I/O error."""
 TABLES = """
 CREATE TABLE station (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE message (
@@ -86,7 +88,8 @@ class DiskOutbox:
         """Open or make the file.
 
         Raises:
-            OutboxError: The file is not an outbox, is damaged, cannot be written, or is in use by another monitor.
+            OutboxError: The file is not an outbox, is damaged, may not be written, or is in use by another monitor.
+            OutboxUnwritable: The disk is full; a later attempt may work.
         """
         self._path = path
         self._keep_s = keep_days * 86400.0
@@ -321,9 +324,11 @@ class DiskOutbox:
             raise
         return database
 
-    def _unusable(self, error: sqlite3.Error) -> OutboxError:
+    def _unusable(self, error: sqlite3.Error) -> OutboxError | OutboxUnwritable:
         if error.sqlite_errorcode & 0xFF in DAMAGED:
             return OutboxError(_damaged(self._path, error))
+        if error.sqlite_errorcode & 0xFF in PASSING:
+            return OutboxUnwritable(f"outbox {self._path}: {error}; is the disk full? It works as soon as there is room")
         return OutboxError(f"outbox {self._path}: {error}; make it and its folder writable or change [outbox] path")
 
     def _prepare(self, database: sqlite3.Connection) -> None:

@@ -32,7 +32,7 @@ async def try_broker(settings: MqttSettings, address: Address) -> None:
             pass
     except (aiomqtt.MqttError, OSError, ValueError) as error:
         abandon(client)
-        raise BrokerUnreachable(f"{address}: {explain(error)}") from error
+        raise BrokerUnreachable(f"{address}: {explain(error, tls=settings.tls)}") from error
 
 
 def look_at_outbox(path: Path) -> str:

@@ -95,6 +95,7 @@ def in_order() -> list[Fault]:
 def _of(track: _Track, chance: random.Random, length_s: float) -> Iterator[Fault]:
     at_s = FIRST_S
     bag: list[Kind] = []
+    step_s = 0.0
     while True:
         at_s += chance.uniform(*track.gap_s)
         for_s = chance.uniform(*track.for_s)
@@ -104,6 +105,7 @@ def _of(track: _Track, chance: random.Random, length_s: float) -> Iterator[Fault
             bag = list(track.kinds)
             chance.shuffle(bag)
         kind = bag.pop()
-        step_s = chance.choice([0.0, *STEPS_S]) if kind is Kind.CLOCK_STEPPED else 0.0
+        if kind is Kind.CLOCK_STEPPED:
+            step_s = chance.choice([other for other in (0.0, *STEPS_S) if other != step_s])
         yield Fault(kind=kind, at_s=round(at_s, 2), for_s=round(for_s, 2), step_s=step_s)
         at_s += for_s

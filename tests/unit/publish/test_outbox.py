@@ -238,6 +238,19 @@ def test_a_full_disk_is_transient_and_loses_nothing(opened: Callable[[], DiskOut
     assert [m.sequence for m in outbox.pending(10)] == [1, 2, 3]
 
 
+# Found by tests/chaos: killed while the disk was full, the daemon came back to exit 78, which systemd takes for good.
+def test_a_disk_that_is_full_at_the_start_is_transient_too(opened: Callable[[], DiskOutbox], detection: Make) -> None:
+    opened().put([detection(1)])
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        with pytest.raises(OutboxUnwritable, match="is the disk full"):
+            opened()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+    assert opened().depth == 1
+
+
 def test_a_killed_writer_leaves_what_put_returned_from(tmp_path: Path) -> None:
     program = """
 import sys
