@@ -20,12 +20,14 @@ from urllib.parse import unquote
 
 from pydantic import TypeAdapter, ValidationError
 
+from monitor.core import inputs
 from monitor.core.brokers import read_address
 from monitor.core.masking import mask_url
 from monitor.errors import ConfigError
 from monitor.settings import MqttSettings, Settings, SourceKind, StreamSettings
 
 RANGES: dict[str, tuple[float, float]] = {
+    "stream.programme": (0, 65535),
     "stream.no_data_timeout_s": (1.0, 3600.0),
     "stream.silence_db": (-120.0, 0.0),
     "stream.silence_after_s": (1.0, 3600.0),
@@ -55,6 +57,7 @@ LONGEST_TEXT = 4096
 LONGEST_COMPLAINT = 300
 """Characters of a complaint that are shown; a longer one loses its middle."""
 SECRETS = frozenset({"password"})
+MAY_HOLD_SECRETS = SECRETS | {"headers", "ffmpeg_options"}
 _NAME = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _ADAPTER = TypeAdapter(Settings)
 
@@ -87,8 +90,12 @@ def describe(settings: Settings) -> str:
 
 def secrets(settings: Settings) -> list[str]:
     """Return the texts that must not be printed: passwords, and those within stream addresses."""
-    users = [found.group(1) for stream in settings.stream if (found := re.search(r"://([^/?#\s]*)@", stream.url))]
-    return [text for text in (settings.mqtt.password, *(user.partition(":")[2] for user in users)) if text]
+    streams = [
+        secret
+        for one in settings.stream
+        for secret in inputs.secrets_of(urls=(one.url, *one.spares), headers=one.headers, options=one.ffmpeg_options)
+    ]
+    return [text for text in (settings.mqtt.password, *streams) if text]
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -181,6 +188,8 @@ def _build(tables: dict[str, Any]) -> tuple[Settings, list[str]]:
 
 def _mend(rest: Any, *location: str | int) -> None:
     *path, last = location
+    if isinstance(last, int) and path != ["stream"]:  # one text of a list
+        *path, last = path
     for step in path:
         rest = rest[step]
     if path[:1] == ["stream"] and last == "name":  # the one key without a default
@@ -195,7 +204,7 @@ def _complain(tables: dict[str, Any], found: dict[str, Any]) -> str:
     location: tuple[str | int, ...] = found["loc"]
     where = _where(tables, location)
     key = str(location[-1])
-    shown = "***" if key in SECRETS else mask_url(repr(found["input"]))
+    shown = "***" if MAY_HOLD_SECRETS.intersection(map(str, location)) else mask_url(repr(found["input"]))
     match found["type"]:
         case "unexpected_keyword_argument" | "extra_forbidden" if len(location) == 1:
             return f"{key}: no such section{_guess(key, [f.name for f in fields(Settings)])}"
@@ -242,11 +251,17 @@ def _resolve(settings: Settings, folder: Path) -> Settings:
     files: dict[str, Any] = {name: str(folder / getattr(mqtt, name)) for name in names if getattr(mqtt, name)}
     return replace(
         settings,
-        stream=tuple(s if not s.url or "://" in s.url else replace(s, url=str(folder / s.url)) for s in settings.stream),
+        stream=tuple(
+            replace(s, url=_in(folder, s.url), spares=tuple(_in(folder, spare) for spare in s.spares)) for s in settings.stream
+        ),
         catalog=replace(settings.catalog, path=folder / settings.catalog.path),
         outbox=replace(settings.outbox, path=folder / settings.outbox.path),
         mqtt=replace(mqtt, **files),
     )
+
+
+def _in(folder: Path, url: str) -> str:
+    return url if not url or "://" in url else str(folder / url)
 
 
 def _judge(settings: Settings) -> Iterator[str]:
@@ -297,15 +312,32 @@ def _judge_stream(stream: StreamSettings) -> Iterator[str]:
     if stream.kind is SourceKind.SOUNDCARD:
         if stream.url:
             yield "url: a sound card has none; use device, or leave kind out"
+        for name in ("spares", "user_agent", "headers", "programme", "track", "ffmpeg_options"):
+            if getattr(stream, name):
+                yield f"{name}: a sound card has none"
         return
     if stream.device:
         yield 'device: only sound cards have one; add kind = "soundcard", or use url'
     if not stream.url:
         yield "url: is missing"
-    elif "://" not in stream.url or stream.url.lower().startswith("file://"):
-        file = Path(unquote(stream.url[len("file://") :]) if "://" in stream.url else stream.url)
+    for key, url in (("url", stream.url), *(("spares", spare) for spare in stream.spares)):
+        if url:
+            yield from (f"{key}: {complaint}" for complaint in _judge_url(url))
+    yield from (f"headers: {complaint}" for complaint in inputs.judge_headers(stream.headers))
+    yield from (f"ffmpeg_options: {complaint}" for complaint in inputs.judge_options(stream.ffmpeg_options))
+    if any(sign in stream.user_agent for sign in "\r\n\0"):
+        yield "user_agent: must be one line"
+    if stream.track and not inputs.TRACK.fullmatch(stream.track):
+        yield f'track: must be an index ("1"), a language of three letters ("deu") or an id ("0x101"), not {stream.track!r}'
+
+
+def _judge_url(url: str) -> Iterator[str]:
+    if inputs.protocols_of(url) is None:
+        yield inputs.refuse_scheme(url)
+    elif not inputs.is_network(url):
+        file = Path(unquote(url[len("file://") :]) if "://" in url else url)
         if not _is_file(file):
-            yield f"url: no such file: {file}"
+            yield f"no such file: {file}"
 
 
 def _judge_mqtt(mqtt: MqttSettings) -> Iterator[str]:
@@ -372,6 +404,12 @@ def _describe_table(head: str, table: Any) -> str:
         value = getattr(table, f.name)
         if f.name in SECRETS and value:
             value = "***"
-        text = json.dumps(value if isinstance(value, bool | int | float | tuple) else mask_url(str(value)), ensure_ascii=False)
+        elif f.name == "headers":
+            value = [f"{header.partition(':')[0]}: ***" for header in value]
+        elif f.name == "ffmpeg_options":
+            value = inputs.masked(value)
+        elif isinstance(value, tuple):
+            value = [mask_url(str(item)) for item in value]
+        text = json.dumps(value if isinstance(value, bool | int | float | list) else mask_url(str(value)), ensure_ascii=False)
         lines.append(f"{f.name} = {text}")
     return "\n".join(lines) + "\n"

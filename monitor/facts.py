@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from monitor.messages import EventKind, StreamState
+from monitor.messages import EventKind, HintKind, StreamState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,6 +43,42 @@ class SoundReceived(Fact):
     position: int
     """Media time of its first sample, in samples."""
     seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundDamaged(Fact):
+    """Decoded samples were no numbers (NaN, infinite, far beyond full scale) and were taken as silence."""
+
+    stream: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SoundLost(Fact):
+    """The sender's own time stamps say that sound is missing within a connection."""
+
+    stream: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceChosen(Fact):
+    """A connection of a stream gave its first sound."""
+
+    stream: str
+    number: int
+    """0 is the stream's own URL, others are its spares."""
+    url: str
+    """Secrets masked."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HintHeard(Fact):
+    """A station said what it has on air."""
+
+    stream: str
+    kind: HintKind
+    title: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -38,6 +38,26 @@ class Stamp:
     """After so long the counter begins again (2**33 / 90000 for PTS, 26.5 hours); 0: never."""
 
 
+class HintKind(StrEnum):
+    """Where a hint came from."""
+
+    ICY = "icy"
+    """StreamTitle of an Icecast or SHOUTcast stream."""
+    ID3 = "id3"
+    """Timed metadata of an HLS stream."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Hint:
+    """What a station says of itself is on air: often late, wrong or advertising, never the truth."""
+
+    kind: HintKind
+    title: str
+    """One line, at most 256 characters; empty when the station took its title back."""
+    position: int = 0
+    """Media time at which it came, in samples; a source's connection leaves it out."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chunk:
     """A piece of decoded sound, mono, as it came in."""

@@ -18,6 +18,15 @@ class SourceKind(StrEnum):
     SOUNDCARD = "soundcard"
 
 
+class Channel(StrEnum):
+    """What is made of several channels."""
+
+    MIX = "mix"
+    LEFT = "left"
+    RIGHT = "right"
+    PHASE_SAFE = "phase-safe"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamSettings:
     """One station: a [[stream]] table."""
@@ -30,6 +39,22 @@ class StreamSettings:
     """`soundcard` listens to `device` through PortAudio instead of opening `url`."""
     device: str = ""
     """Sound card: part of its name or its index; empty is the system's default input."""
+    spares: tuple[str, ...] = ()
+    """Further URLs of the same programme, tried in this order when `url` fails, then from the start. After 30 s of sound the next
+    loss begins with `url` again."""
+    user_agent: str = ""
+    """HTTP User-Agent; empty is ffmpeg's own (Lavf/…), which some servers refuse."""
+    headers: tuple[str, ...] = ()
+    """HTTP request headers, "Name: value" each. Their values are masked wherever printed."""
+    programme: int = 0
+    """Programme number (service id) in a multiplex of several; 0 takes whatever comes first. `monitor check` lists them."""
+    track: str = ""
+    """Audio track: an index from 0 ("1"), a language ("deu"), or an id ("0x101", a PID of MPEG-TS); empty is the first."""
+    channel: Channel = Channel.MIX
+    """`mix` is the mean of all channels. `phase-safe` turns one side by 90 degrees first, so that a side in opposite phase ("fake
+    stereo") does not cancel the other. `left` or `right` where a pair carries two programmes or languages."""
+    ffmpeg_options: tuple[str, ...] = ()
+    """More input options for ffmpeg, in pairs ("-rtsp_transport", "udp"); only those that can do no harm are taken."""
     no_data_timeout_s: float = 10.0
     """Reopen when no sound arrived for so long: players buffer 5 to 10 s, so listeners hear a gap from about here on."""
     silence_db: float = -60.0

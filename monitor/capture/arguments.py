@@ -9,14 +9,15 @@ sample format of the decoder), the resampler is ffmpeg's own (swr, 32 taps, cut-
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from urllib.parse import unquote
 
 import ffmpeg
 
+from monitor.core.inputs import is_network, protocols_of, refuse_scheme, scheme_of
 from monitor.core.recipe import Recipe
 from monitor.errors import Permanent
+from monitor.settings import Channel, StreamSettings
 
 FFMPEG = "ffmpeg"
 FFPROBE = "ffprobe"
@@ -31,37 +32,12 @@ _HASTE: dict[str, str | int | None] = {
     "analyzeduration": 2_000_000,
 }
 """How little of a network stream is read before its sound is handed on."""
-_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.\-]*)://")
-_WEB = "http,https,httpproxy,tcp,tls,crypto,data"
-_PROTOCOLS = {
-    "http": _WEB,
-    "https": _WEB,
-    "mmsh": "mmsh,http,tcp",
-    "mmst": "mmst,tcp",
-    "rtmp": "rtmp,tcp",
-    "rtmpt": "rtmpt,ffrtmphttp,http,tcp",
-    "rtmps": "rtmps,tls,tcp",
-    "rtsp": "rtsp,rtp,udp,tcp",
-    "rtsps": "rtsps,rtp,udp,tls,tcp",
-    "rtp": "rtp,udp",
-    "udp": "udp",
-    "tcp": "tcp",
-    "tls": "tls,tcp",
-    "srt": "srt",
-    "rist": "rist",
-    "ftp": "ftp,tcp",
-    "sftp": "sftp",
-}
-"""What each scheme may open on the way. A playlist or a redirect from the network cannot make ffmpeg read a local file, and a
-local file cannot make it call out."""
-_FILE_PROTOCOLS = "file,crypto,data"
-_SDP_PROTOCOLS = "file,rtp,udp"
-
-
-def is_network(target: str) -> bool:
-    """Say whether the target is a URL of something other than a file."""
-    scheme = _SCHEME.match(target)
-    return scheme is not None and scheme.group(1).lower() != "file"
+_PATIENCE = 1.5
+"""ffmpeg's own time-out on a dead connection, in units of ours: it only matters when the daemon is gone and nobody else ends it."""
+_TEE = r"[select=\'a:0,d\':f=framecrc:flush_packets=1]pipe:1|[select=\'a:0\':f=f32le:flush_packets=1]pipe:1"
+_TEE_DATA = "|[select=d:f=data:flush_packets=1:onfail=ignore]pipe:1"
+"""One pipe for sound and its times: each packet is a line of the framecrc format (track, times, size), then its bytes."""
+_WEB = frozenset({"http", "https"})
 
 
 def file_of(target: str) -> Path:
@@ -69,19 +45,39 @@ def file_of(target: str) -> Path:
     return Path(unquote(target[len("file://") :])) if target.lower().startswith("file://") else Path(target)
 
 
-def live_arguments(target: str, recipe: Recipe, *, timeout_s: float, realtime: bool, loop: bool) -> list[str]:
-    """Build the command that plays a target to its standard output, in pieces of `CHUNK_S`.
+def live_arguments(url: str, settings: StreamSettings, recipe: Recipe) -> list[str]:
+    """Build the command that plays a URL or file to its standard output as `stamped.py` reads it, in pieces of `CHUNK_S`.
 
     Raises:
-        Permanent: The target's scheme is not one that is listened to.
+        Permanent: The URL's scheme is not one that is listened to.
     """
-    options = _input_options(target, timeout_s=timeout_s)
-    if is_network(target):
+    options = _input_options(url, timeout_s=settings.no_data_timeout_s * _PATIENCE)
+    if is_network(url):
         options |= _HASTE
+        if scheme_of(url) in _WEB:
+            options |= {"icy": 1, **_request(settings)}
     else:
-        options |= ({"re": None} if realtime else {}) | ({"stream_loop": -1} if loop else {})
+        options |= ({"re": None} if settings.realtime else {}) | ({"stream_loop": -1} if settings.loop else {})
+    own = {name.removeprefix("-"): value for name, value in zip(*[iter(settings.ffmpeg_options)] * 2, strict=True)}
     frames = f",asetnsamples=n={chunk_samples(recipe)}:p=0"
-    return _command(ffmpeg.input(_opened(target), threads=1, **options), recipe, more=frames, level="error")
+    source = ffmpeg.input(_opened(url), threads=1, copyts=None, **options | own)
+    has_data = ".m3u8" in url.lower()  # HLS, whose timed metadata is a track of its own
+    tracks = [source[track_of(settings)], *([source["d?"]] if has_data else [])]
+    chain = {"c:a": "pcm_f32le", "c:d": "copy", "af": _sound(recipe, settings.channel) + frames, "max_interleave_delta": 1}
+    output = ffmpeg.output(*tracks, _TEE + (_TEE_DATA if has_data else ""), format="tee", **chain)
+    return _compiled(output, level="level+verbose")
+
+
+def track_of(settings: StreamSettings) -> str:
+    """Return ffmpeg's stream specifier for the wished programme and track."""
+    programme = f"p:{settings.programme}:" if settings.programme else ""
+    if not settings.track:
+        return f"{programme}a:0"
+    if settings.track.isdigit():
+        return f"{programme}a:{settings.track}"
+    if settings.track.startswith("0x"):
+        return f"{programme}i:{settings.track}"
+    return f"{programme}a:m:language:{settings.track.lower()}"
 
 
 def decode_arguments(target: str, recipe: Recipe, *, timeout_s: float) -> list[str]:
@@ -91,13 +87,14 @@ def decode_arguments(target: str, recipe: Recipe, *, timeout_s: float) -> list[s
         Permanent: The target's scheme is not one that is listened to.
     """
     source = ffmpeg.input(_opened(target), threads=1, **_input_options(target, timeout_s=timeout_s))
-    return _command(source, recipe, level="level+info")
+    return _compiled(_plain(source, _sound(recipe)), level="level+info")
 
 
-def raw_arguments(recipe: Recipe, *, rate_hz: int, channels: int) -> list[str]:
+def raw_arguments(recipe: Recipe, *, rate_hz: int, channels: int, channel: Channel = Channel.MIX) -> list[str]:
     """Build the command that turns raw float32 of a sound card on standard input into the recipe's sound."""
     source = ffmpeg.input("pipe:0", format="f32le", ar=rate_hz, ac=channels, protocol_whitelist="pipe", probesize=32, threads=1)
-    return _command(source, recipe, more=f",asetnsamples=n={chunk_samples(recipe)}:p=0", level="error")
+    chain = f"{_sound(recipe, channel)},asetnsamples=n={chunk_samples(recipe)}:p=0"
+    return _compiled(_plain(source, chain), level="error")
 
 
 def probe_arguments(target: str, *, timeout_s: float) -> list[str]:
@@ -107,7 +104,10 @@ def probe_arguments(target: str, *, timeout_s: float) -> list[str]:
         Permanent: The target's scheme is not one that is listened to.
     """
     options = [part for name, value in _input_options(target, timeout_s=timeout_s).items() for part in (f"-{name}", str(value))]
-    entries = "format=duration:stream=codec_type,codec_name,sample_rate,channels,duration"
+    entries = (
+        "format=duration,format_name:stream=index,id,codec_type,codec_name,sample_rate,channels,channel_layout,duration"
+        ":stream_tags=language:program=program_num:program_tags=service_name:program_stream=index"
+    )
     return [FFPROBE, "-v", "error", "-show_entries", entries, "-of", "json", *options, "-i", _opened(target)]
 
 
@@ -116,31 +116,57 @@ def chunk_samples(recipe: Recipe) -> int:
     return round(CHUNK_S * recipe.sample_rate_hz)
 
 
-def _sound(recipe: Recipe) -> str:
-    """The one filter chain between any decoder and any fingerprint."""
-    return f"aresample={recipe.sample_rate_hz}:rematrix_maxval=1,aformat=sample_fmts=flt:channel_layouts=mono"
+def _sound(recipe: Recipe, channel: Channel = Channel.MIX) -> str:
+    """The one filter chain between any decoder and any fingerprint.
+
+    `phase-safe` mixes the sides in quadrature: a pair of all-pass filters keeps their phases 90 degrees apart, so that equal and
+    opposite sides alike have the level sqrt((l^2 + r^2) / 2), where the mean of opposite ones is nothing.
+    """
+    rate = f"aresample={recipe.sample_rate_hz}:rematrix_maxval=1"
+    mono = "aformat=sample_fmts=flt:channel_layouts=mono"
+    if channel is Channel.MIX:
+        return f"{rate},{mono}"
+    pair = f"{rate}:ochl=stereo,aformat=sample_fmts=fltp:channel_layouts=stereo"
+    match channel:
+        case Channel.LEFT:
+            one = "pan=mono|c0=c0"
+        case Channel.RIGHT:
+            one = "pan=mono|c0=c1"
+        case Channel.PHASE_SAFE:
+            turned = (
+                "channelsplit[l][r];[l]aphaseshift=shift=0:order=4[a];[r]aphaseshift=shift=0.5:order=4[b];[a][b]amerge=inputs=2"
+            )
+            one = f"{turned},pan=mono|c0=0.70711*c0+0.70711*c1"
+    return f"{pair},{one},{mono}"
 
 
-def _command(source: ffmpeg.nodes.FilterableStream, recipe: Recipe, *, level: str, more: str = "") -> list[str]:
-    output = source.output("pipe:1", format="f32le", af=_sound(recipe) + more, vn=None, sn=None, dn=None, flush_packets=1)
+def _plain(source: ffmpeg.nodes.FilterableStream, chain: str) -> ffmpeg.nodes.OutputStream:
+    return source.output("pipe:1", format="f32le", af=chain, vn=None, sn=None, dn=None, flush_packets=1)
+
+
+def _compiled(output: ffmpeg.nodes.OutputStream, *, level: str) -> list[str]:
     # One filter thread: ffmpeg would otherwise start one per core for every stream, for a chain that needs a thousandth of one.
     quiet = ("-nostdin", "-hide_banner", "-nostats", "-loglevel", level, "-filter_threads", "1")
     return [str(part) for part in output.global_args(*quiet).compile(cmd=FFMPEG)]
 
 
 def _input_options(target: str, *, timeout_s: float) -> dict[str, str | int | None]:
-    scheme = _SCHEME.match(target)
-    name = scheme.group(1).lower() if scheme else "file"
-    if name == "file":
-        return {"protocol_whitelist": _SDP_PROTOCOLS if target.lower().endswith(".sdp") else _FILE_PROTOCOLS}
-    if name not in _PROTOCOLS:
-        raise Permanent(f"{name}:// is not listened to; use a file or one of {', '.join(_PROTOCOLS)}")
-    options: dict[str, str | int | None] = {"protocol_whitelist": _PROTOCOLS[name]}
-    if name in {"http", "https"}:
+    allowed = protocols_of(target)
+    if allowed is None:
+        raise Permanent(refuse_scheme(target))
+    options: dict[str, str | int | None] = {"protocol_whitelist": allowed}
+    scheme = scheme_of(target)
+    if scheme in _WEB:
         options |= {"rw_timeout": round(timeout_s * 1e6), "icy": 0}  # microseconds
-    if name in {"rtsp", "rtsps"}:
+    if scheme in {"rtsp", "rtsps"}:
         options |= {"rtsp_transport": "tcp"}  # UDP loses packets that no fingerprint gets back
     return options
+
+
+def _request(settings: StreamSettings) -> dict[str, str]:
+    """What an HTTP request carries on the operator's wish."""
+    agent = {"user_agent": settings.user_agent} if settings.user_agent else {}
+    return agent | ({"headers": "".join(f"{header}\r\n" for header in settings.headers)} if settings.headers else {})
 
 
 def _opened(target: str) -> str:

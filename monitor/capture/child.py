@@ -10,45 +10,69 @@ import contextlib
 import os
 import signal
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
-from monitor.errors import Permanent
+from monitor.errors import Permanent, StreamFailed
 
 _WORDS = 12
 """Lines of standard error that are kept; ffmpeg says what matters last."""
-_WORD_BYTES = 400
-"""Bytes of a line that are kept."""
-_MISSING = "ffmpeg is not installed or not on the PATH; install it (apt install ffmpeg)"
+_WORD_LENGTH = 400
+"""Characters of a line that are kept."""
+_LISTEN_BYTES = 16_384
+_LISTEN_S = 0.02
+"""Standard error is read in such pieces, 800 kB/s at most: one that floods it waits for us, and costs the others nothing."""
+MISSING = "ffmpeg is not installed or not on the PATH; install it (apt install ffmpeg)"
+FORBIDDEN = "ffmpeg may not be executed by this user; check its permissions (ls -l on the ffmpeg that `which ffmpeg` names)"
 
 
 class Child:
     """A running ffmpeg. Its standard error goes to a ring of a few lines: the oldest are lost, uncounted."""
 
-    def __init__(self, process: asyncio.subprocess.Process) -> None:
-        """Take over a process whose standard output and error are pipes."""
+    def __init__(self, process: asyncio.subprocess.Process, hear: Callable[[str], None] | None = None) -> None:
+        """Take over a process whose standard output and error are pipes; `hear` is given each line of the latter."""
         self._process = process
+        self._hear = hear
         self._words: deque[str] = deque(maxlen=_WORDS)
         self._listener = asyncio.create_task(self._listen())
 
     @classmethod
-    async def start(cls, arguments: Sequence[str], *, stdin: int = asyncio.subprocess.DEVNULL) -> Child:
+    async def start(
+        cls, arguments: Sequence[str], *, stdin: int = asyncio.subprocess.DEVNULL, hear: Callable[[str], None] | None = None
+    ) -> Child:
         """Start the command; `stdin` is a file descriptor it reads from, nothing by default.
 
         Raises:
-            Permanent: ffmpeg is not there.
+            Permanent: ffmpeg is not there, or may not be executed.
+            StreamFailed: The system starts no process now.
         """
         pipe = asyncio.subprocess.PIPE
         try:
             # Its own group: a Ctrl-C on the terminal is for the daemon, and what ffmpeg may start dies with it.
             process = await asyncio.create_subprocess_exec(*arguments, stdin=stdin, stdout=pipe, stderr=pipe, process_group=0)
         except FileNotFoundError as error:
-            raise Permanent(_MISSING) from error
-        return cls(process)
+            raise Permanent(MISSING) from error
+        except PermissionError as error:
+            raise Permanent(FORBIDDEN) from error
+        except OSError as error:  # no process, descriptor or memory left: it may be there again soon
+            raise StreamFailed(f"ffmpeg could not be started: {error.strerror}") from error
+        return cls(process, hear)
 
     @property
     def pid(self) -> int:
         """Process id, which is also the id of its group."""
         return self._process.pid
+
+    async def line(self) -> bytes:
+        """Return the next line of output, or less at its end.
+
+        Raises:
+            StreamFailed: There is no end of the line in sight.
+        """
+        assert self._process.stdout is not None
+        try:
+            return await self._process.stdout.readline()
+        except ValueError as error:
+            raise StreamFailed("ffmpeg's output is not understood") from error
 
     async def read(self, count: int) -> bytes:
         """Return exactly `count` bytes of output, or fewer at its end."""
@@ -80,13 +104,25 @@ class Child:
     async def _listen(self) -> None:
         assert self._process.stderr is not None
         rest = b""
-        while piece := await self._process.stderr.read(4096):
+        while piece := await self._process.stderr.read(_LISTEN_BYTES):
             *lines, rest = (rest + piece).split(b"\n")
-            self._words.extend(_word(line) for line in lines if line.strip())
-            rest = rest[:_WORD_BYTES]
-        if rest.strip():
-            self._words.append(_word(rest))
+            for line in lines:
+                self._take(line)
+            rest = rest[: 4 * _WORD_LENGTH]
+            if len(piece) == _LISTEN_BYTES:
+                await asyncio.sleep(_LISTEN_S)
+        self._take(rest)
+
+    def _take(self, line: bytes) -> None:
+        if word := _word(line):
+            self._words.append(word)
+            if self._hear:
+                self._hear(word)
 
 
 def _word(line: bytes) -> str:
-    return line[:_WORD_BYTES].decode(errors="replace").strip()
+    """Text of a line: UTF-8, or what Icecast's sources wrote before there was UTF-8."""
+    try:
+        return line.decode().strip()[:_WORD_LENGTH]
+    except UnicodeDecodeError:
+        return line.decode("latin-1").strip()[:_WORD_LENGTH]

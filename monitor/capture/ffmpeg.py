@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import math
 import os
 import re
 import signal
@@ -22,8 +21,11 @@ from typing import IO
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.capture.arguments import decode_arguments, file_of, is_network, probe_arguments
+from monitor.capture.arguments import decode_arguments, file_of, probe_arguments
+from monitor.capture.child import FORBIDDEN, MISSING
 from monitor.capture.complaints import explain
+from monitor.capture.samples import to_samples
+from monitor.core.inputs import is_network
 from monitor.core.masking import mask_url
 from monitor.core.recipe import Recipe
 from monitor.errors import NotAudio, Permanent
@@ -38,7 +40,6 @@ _BYTES = 4
 _DURATION = re.compile(r"\bDuration: (\d+):(\d\d):(\d\d(?:\.\d+)?)")
 _LEVEL = re.compile(r"\[(error|fatal|panic)\] ")
 _ESTIMATED = ("Estimating duration from bitrate", "using bitrate for duration")
-_MISSING = "ffmpeg is not installed or not on the PATH; install it (apt install ffmpeg)"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,14 +54,6 @@ class Probe:
     channels: int
 
 
-def to_samples(data: bytes) -> NDArray[np.float32]:
-    """Read ffmpeg's float32 output, shape [n]. Damaged float streams hold NaN and infinity: they become silence."""
-    samples = np.frombuffer(data[: len(data) - len(data) % _BYTES], "<f4").astype(np.float32)
-    if math.isfinite(np.einsum("n,n->", samples, samples)):  # einsum is quick and raises no warning; most sound is sane
-        return samples
-    return np.nan_to_num(samples, copy=False, nan=0.0, posinf=0.0, neginf=0.0)
-
-
 def probe(path_or_url: str | Path) -> Probe:
     """Describe the first audio track of a file or URL; `has_audio` is False when it has none.
 
@@ -72,7 +65,9 @@ def probe(path_or_url: str | Path) -> Probe:
     try:
         done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=2 * TIMEOUT_S, check=False)
     except FileNotFoundError as error:
-        raise Permanent(_MISSING) from error
+        raise Permanent(MISSING) from error
+    except PermissionError as error:
+        raise Permanent(FORBIDDEN) from error
     except subprocess.TimeoutExpired as error:
         raise NotAudio(f"{mask_url(target)}: sends nothing that can be described within {2 * TIMEOUT_S:.0f} s") from error
     if done.returncode != 0:
@@ -151,7 +146,7 @@ class Decoded(Iterator[NDArray[np.float32]]):
         piece_bytes = round(PIECE_S * self._rate_hz) * _BYTES
         try:
             while len(data := self._process.stdout.read(piece_bytes)) >= _BYTES:
-                samples = to_samples(data)
+                samples, _ = to_samples(data)
                 self.seconds += samples.size / self._rate_hz
                 if self.seconds < LEAST_S:  # reads are full but for the last: no more will come
                     break
@@ -212,7 +207,9 @@ def _start(arguments: Sequence[str]) -> subprocess.Popen[bytes]:
     try:
         return subprocess.Popen(arguments, stdin=subprocess.DEVNULL, stdout=pipe, stderr=pipe, process_group=0)
     except FileNotFoundError as error:
-        raise Permanent(_MISSING) from error
+        raise Permanent(MISSING) from error
+    except PermissionError as error:
+        raise Permanent(FORBIDDEN) from error
 
 
 def _stop(process: subprocess.Popen[bytes]) -> None:

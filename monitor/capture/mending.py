@@ -8,21 +8,24 @@ from __future__ import annotations
 import asyncio
 import random
 import time
+from bisect import bisect_right
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
+from dataclasses import replace
 
 import numpy as np
 import structlog
 from numpy.typing import NDArray
 
+from monitor.capture.stamped import Heard
 from monitor.core.backoff import Backoff
 from monitor.core.loudness import Loudness
 from monitor.core.recipe import Recipe
 from monitor.core.stall import StallWatch
 from monitor.core.timeline import Timeline
 from monitor.errors import StreamFailed
-from monitor.facts import SoundReceived, StreamRestarted, StreamStateChanged, Tell
-from monitor.messages import Chunk, Stamp, StreamState
+from monitor.facts import HintHeard, SoundLost, SoundReceived, StreamRestarted, StreamStateChanged, Tell
+from monitor.messages import Chunk, Hint, Stamp, StreamState
 from monitor.settings import StreamSettings
 
 FIRST_RETRY_S = 0.5
@@ -32,21 +35,32 @@ LONGEST_RETRY_S = 60.0
 BACK_AFTER_S = 5.0
 """A lost stream is logged as back when sound has come for so long: one that flaps faster is one log line, not hundreds."""
 
-Sound = NDArray[np.float32] | Stamp
-"""What a connection yields: pieces of sound, shape [n], and the times a station put on them."""
-Connect = Callable[[], AsyncGenerator[Sound, None]]
+Connect = Callable[[], AsyncGenerator[Heard, None]]
 """Opens one connection. Its sound ends when the source is over for good; StreamFailed means: open it again."""
+
+LEAD_S = 30.0
+"""A server may be so far ahead of real time, by its buffer on connecting, say. One that goes on is read no faster than it plays, or
+its flood would push the other stations' sound out of the analysis."""
+HINTS = 64
+"""Hints that are kept of a stream, the last ones."""
 
 _log = structlog.get_logger()
 
 
 class Mender:
-    """The eternal part of a source. One task may read its chunks; whoever stops reading closes the generator."""
+    """The eternal part of a source; each kind of source is one. One task may read its chunks, and closes them when it stops."""
 
     def __init__(
-        self, settings: StreamSettings, recipe: Recipe, tell: Tell, *, connect: Connect, backoff: Backoff | None = None
+        self,
+        settings: StreamSettings,
+        recipe: Recipe,
+        tell: Tell,
+        *,
+        connect: Connect,
+        backoff: Backoff | None = None,
+        lead_s: float = LEAD_S,
     ) -> None:
-        """Take the way to open a connection; `backoff` paces the attempts."""
+        """Take the way to open a connection; `backoff` paces the attempts, `lead_s` limits what comes faster than real time."""
         self._name = settings.name
         self._no_data_timeout_s = settings.no_data_timeout_s
         self._rate_hz = recipe.sample_rate_hz
@@ -60,8 +74,15 @@ class Mender:
         self._state = StreamState.OFFLINE
         self._lost_s: float | None = None
         """When the loss that was last logged happened; None when all is well."""
+        self._lead_s = lead_s
+        self._hints: list[Hint] = []
         self._known = False
         """Whether it was ever logged as online."""
+
+    @property
+    def name(self) -> str:
+        """Name of the station."""
+        return self._name
 
     def utc_s(self, position: int) -> tuple[float, float]:
         """Return UTC and the half width of its uncertainty, both in seconds, of a position already yielded.
@@ -70,6 +91,12 @@ class Mender:
             LookupError: No sound has been heard yet.
         """
         return self._timeline.utc_s(position)
+
+    def hint(self, position: int) -> Hint | None:
+        """Return what the station last said of itself up to a position, None if it said nothing."""
+        hints = self._hints
+        at = bisect_right(hints, position, key=lambda hint: hint.position)
+        return hints[at - 1] if at else None
 
     async def chunks(self) -> AsyncGenerator[Chunk, None]:
         """Yield sound as it comes; mend what breaks; end when the source is over for good."""
@@ -92,28 +119,36 @@ class Mender:
         watch.heard(time.monotonic())
         self._loudness.restart()
         position: int | None = None
-        started_s = 0.0
+        begun, started_s = 0, 0.0
         async with aclosing(self._connect()) as sound:
             while True:
-                samples = await self._next(sound, watch)
-                if samples is None:
+                item = await self._next(sound, watch)
+                if item is None:
                     return
                 now_s = time.monotonic()
                 if position is None:
                     position, started_s = self._timeline.begin(now_s), now_s
                     self._backoff.worked(now_s)
-                if isinstance(samples, Stamp):
-                    position += self._timeline.stamped(samples)
-                    continue
-                end = position + samples.size
-                self._timeline.heard(end, now_s, time.time() - now_s)
-                self._report(position, samples, now_s - started_s)
-                yield Chunk(stream=self._name, position=position, samples=samples, arrived_s=now_s)
-                position = end
-                watch.heard(time.monotonic())  # the time the reader took is not the station's fault
+                    begun = position
+                if isinstance(item, Hint):
+                    self._take_hint(item, position)
+                elif isinstance(item, Stamp):
+                    if jump := self._timeline.stamped(item):
+                        self._tell(SoundLost(stream=self._name, seconds=jump / self._rate_hz))
+                        position, begun = position + jump, begun + jump
+                else:
+                    end = position + item.size
+                    self._timeline.heard(end, now_s, time.time() - now_s)
+                    self._report(position, item, now_s - started_s)
+                    yield Chunk(stream=self._name, position=position, samples=item, arrived_s=now_s)
+                    position = end
+                    lead_s = (end - begun) / self._rate_hz - (time.monotonic() - started_s)
+                    if lead_s > self._lead_s:
+                        await asyncio.sleep(lead_s - self._lead_s)
+                    watch.heard(time.monotonic())  # the time the reader took is not the station's fault
 
-    async def _next(self, sound: AsyncGenerator[Sound, None], watch: StallWatch) -> Sound | None:
-        """Return the next piece of sound or the next stamp, None at the end."""
+    async def _next(self, sound: AsyncGenerator[Heard, None], watch: StallWatch) -> Heard | None:
+        """Return the next piece of sound, stamp or hint, None at the end."""
         try:
             async with asyncio.timeout(watch.left_s(time.monotonic())):
                 return await anext(sound, None)
@@ -133,6 +168,15 @@ class Mender:
         elif self._lost_s is not None and connected_s >= BACK_AFTER_S:
             _log.info("stream is back", stream=self._name, away_s=round(time.monotonic() - connected_s - self._lost_s, 1))
             self._lost_s = None
+
+    def _take_hint(self, hint: Hint, position: int) -> None:
+        if self._hints and self._hints[-1].title == hint.title:
+            return
+        self._hints = [
+            *self._hints[1 - HINTS :],
+            replace(hint, position=position),
+        ]  # a new list: the matcher's thread reads the old
+        self._tell(HintHeard(stream=self._name, kind=hint.kind, title=hint.title))
 
     async def _wait(self, reason: str) -> None:
         """Tell of the loss and sleep until the next attempt."""

@@ -11,21 +11,17 @@ import contextlib
 import os
 import threading
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from monitor.capture.arguments import raw_arguments
+from monitor.capture.arguments import chunk_samples, raw_arguments
 from monitor.capture.child import Child
 from monitor.capture.mending import Mender
-from monitor.capture.stream import pieces
+from monitor.capture.samples import to_samples
+from monitor.capture.stamped import Heard
 from monitor.core.backoff import Backoff
 from monitor.core.recipe import Recipe
 from monitor.errors import Permanent, StreamFailed
 from monitor.facts import InputOverflowed, Tell
-from monitor.messages import Chunk
 from monitor.settings import StreamSettings
 
 if TYPE_CHECKING:
@@ -43,47 +39,25 @@ _LOCK = threading.Lock()
 """PortAudio may not be started or stopped by two threads at once."""
 
 
-class SoundcardSource:
+class SoundcardSource(Mender):
     """One sound card input. Sound that is not fetched in time is lost in the card's buffer and told as InputOverflowed."""
 
     def __init__(self, settings: StreamSettings, recipe: Recipe, tell: Tell, *, backoff: Backoff | None = None) -> None:
         """Take the stream's settings; nothing is opened yet."""
-        self._settings = settings
+        super().__init__(settings, recipe, tell, connect=self._sound, backoff=backoff)
+        self._device, self._channel = settings.device, settings.channel
         self._recipe = recipe
-        self._tell = tell
-        self._mender = Mender(settings, recipe, tell, connect=self._sound, backoff=backoff)
         self._seen = False
         """A device that was there once may come back; one that never was is a mistake in the configuration."""
 
     def __repr__(self) -> str:
-        return f"SoundcardSource({self.name}, {self._settings.device or 'default input'})"
+        return f"SoundcardSource({self.name}, {self._device or 'default input'})"
 
-    @property
-    def name(self) -> str:
-        """Name of the station."""
-        return self._settings.name
-
-    def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """Yield sound as it comes, a quarter of a second at a time; closing the generator frees the device.
-
-        Raises:
-            Permanent: There is no such device; the message names those there are.
-        """
-        return self._mender.chunks()
-
-    def utc_s(self, position: int) -> tuple[float, float]:
-        """Return UTC and the half width of its uncertainty, both in seconds, of a position already yielded.
-
-        Raises:
-            LookupError: No sound has been heard yet.
-        """
-        return self._mender.utc_s(position)
-
-    async def _sound(self) -> AsyncGenerator[NDArray[np.float32], None]:
+    async def _sound(self) -> AsyncGenerator[Heard, None]:
         card = await self._open()
         read_end, write_end = os.pipe()
         try:
-            arguments = raw_arguments(self._recipe, rate_hz=card.rate_hz, channels=card.channels)
+            arguments = raw_arguments(self._recipe, rate_hz=card.rate_hz, channels=card.channels, channel=self._channel)
             child = await Child.start(arguments, stdin=read_end)
         except BaseException:
             os.close(write_end)
@@ -100,17 +74,19 @@ class SoundcardSource:
         pump = threading.Thread(target=card.pump, args=(write_end, overflowed), name=f"card {self.name}", daemon=True)
         pump.start()
         try:
-            async with aclosing(pieces(child, self._recipe)) as sound:
-                async for samples in sound:
+            while data := await child.read(chunk_samples(self._recipe) * 4):
+                samples, _ = to_samples(data)
+                if samples.size:
                     yield samples
         finally:
+            await child.close()
             card.stop()
             await asyncio.to_thread(pump.join, _FAREWELL_S)
         raise StreamFailed(card.complaint or "the sound card gave no more sound")
 
     async def _open(self) -> Card:
         try:
-            card = await asyncio.to_thread(Card.open, self._settings.device)
+            card = await asyncio.to_thread(Card.open, self._device)
         except Permanent as error:
             if self._seen:
                 raise StreamFailed(f"the sound card is gone: {error}") from error

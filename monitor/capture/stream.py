@@ -1,95 +1,92 @@
 """A live stream, or a file played as one, through an ffmpeg child process.
 
-Knows how one connection begins, runs and ends. What happens between connections is `mending.py`'s.
+Knows how one connection begins, runs and ends, and which of a station's URLs is next. What happens between connections is
+`mending.py`'s.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+import math
+import time
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 
-import numpy as np
-from numpy.typing import NDArray
+import structlog
 
-from monitor.capture.arguments import chunk_samples, is_network, live_arguments
+from monitor.capture.arguments import live_arguments
 from monitor.capture.child import Child
 from monitor.capture.complaints import explain
-from monitor.capture.ffmpeg import to_samples
-from monitor.capture.mending import Mender
+from monitor.capture.mending import LEAD_S, Mender
+from monitor.capture.remarks import Remarks
+from monitor.capture.stamped import Heard, heard
 from monitor.core.backoff import Backoff
+from monitor.core.inputs import is_network
 from monitor.core.masking import mask_url
 from monitor.core.recipe import Recipe
 from monitor.errors import StreamFailed
-from monitor.facts import Tell
-from monitor.messages import Chunk
+from monitor.facts import SoundDamaged, SourceChosen, Tell
+from monitor.messages import Hint, HintKind
 from monitor.settings import StreamSettings
 
-_PATIENCE = 1.5
-"""ffmpeg's own time-out on a dead connection, in units of ours: it only matters when the daemon is gone and nobody else ends it."""
+STABLE_S = 30.0
+"""A connection that held for so long was a good one: after it the first URL has its turn again."""
+
+_log = structlog.get_logger()
 
 
-class FfmpegSource:
+class FfmpegSource(Mender):
     """One station. A network stream is eternal; a file that does not loop ends the chunks at its end."""
 
     def __init__(self, settings: StreamSettings, recipe: Recipe, tell: Tell, *, backoff: Backoff | None = None) -> None:
         """Take the stream's settings; nothing is opened yet.
 
         Raises:
-            Permanent: The URL's scheme is not one that is listened to.
+            Permanent: The scheme of a URL is not one that is listened to.
         """
-        self._settings = settings
-        self._recipe = recipe
-        self._arguments = live_arguments(
-            settings.url,
-            recipe,
-            timeout_s=settings.no_data_timeout_s * _PATIENCE,
-            realtime=settings.realtime,
-            loop=settings.loop,
-        )
-        self._mender = Mender(settings, recipe, tell, connect=self._sound, backoff=backoff)
+        lead_s = LEAD_S if is_network(settings.url) else math.inf
+        super().__init__(settings, recipe, tell, connect=self._sound, backoff=backoff, lead_s=lead_s)
+        self._urls = (settings.url, *settings.spares)
+        self._commands = [live_arguments(url, settings, recipe) for url in self._urls]
+        self._loop = settings.loop
+        self._turn = 0
 
     def __repr__(self) -> str:
-        return f"FfmpegSource({self.name}, {mask_url(self._settings.url)})"
+        return f"FfmpegSource({self.name}, {mask_url(self._urls[0])})"
 
-    @property
-    def name(self) -> str:
-        """Name of the station."""
-        return self._settings.name
+    async def _sound(self) -> AsyncGenerator[Heard, None]:
+        chosen, self._turn = self._turn, (self._turn + 1) % len(self._urls)
+        remarks = Remarks()
+        child = await Child.start(self._commands[chosen], hear=remarks.hear)
+        began_s = 0.0
+        try:
+            async with aclosing(
+                heard(child, rate_hz=self._rate_hz, format_of=lambda: remarks.format, damaged=self._damage())
+            ) as sound:
+                async for item in sound:
+                    if not began_s:
+                        began_s = time.monotonic()
+                        self._tell(SourceChosen(stream=self.name, number=chosen, url=mask_url(self._urls[chosen])))
+                    elif time.monotonic() - began_s > STABLE_S:
+                        self._turn = 0
+                    if (title := remarks.new_title()) is not None:
+                        yield Hint(kind=HintKind.ICY, title=title)
+                    yield item
+            status = await child.finish()
+        finally:
+            await child.close()
+        if is_network(self._urls[chosen]):
+            raise StreamFailed(explain(remarks.errors) if status or remarks.errors else "the stream ended")
+        if not began_s or self._loop:
+            raise StreamFailed(explain(remarks.errors))
 
-    def chunks(self) -> AsyncGenerator[Chunk, None]:
-        """Yield sound as it comes, a quarter of a second at a time; closing the generator ends ffmpeg."""
-        return self._mender.chunks()
+    def _damage(self) -> Callable[[int], None]:
+        said = False
 
-    def utc_s(self, position: int) -> tuple[float, float]:
-        """Return UTC and the half width of its uncertainty, both in seconds, of a position already yielded.
+        def damaged(samples: int) -> None:
+            nonlocal said
+            self._tell(SoundDamaged(stream=self.name, seconds=samples / self._rate_hz))
+            if not said:
+                said = True
+                _log.warning("the stream's sound holds values that are none; they are taken as silence", stream=self.name)
 
-        Raises:
-            LookupError: No sound has been heard yet.
-        """
-        return self._mender.utc_s(position)
-
-    async def _sound(self) -> AsyncGenerator[NDArray[np.float32], None]:
-        child = await Child.start(self._arguments)
-        async with aclosing(pieces(child, self._recipe)) as sound:
-            heard = False
-            async for samples in sound:
-                heard = True
-                yield samples
-            if is_network(self._settings.url):
-                status = await child.finish()
-                raise StreamFailed(explain(child.last_words()) if status or child.last_words() else "the stream ended")
-            if not heard or self._settings.loop:
-                await child.finish()
-                raise StreamFailed(explain(child.last_words()))
-
-
-async def pieces(child: Child, recipe: Recipe) -> AsyncGenerator[NDArray[np.float32], None]:
-    """Yield the sound a child writes, in its pieces; closing ends the child."""
-    count = chunk_samples(recipe) * 4
-    try:
-        while data := await child.read(count):
-            samples = to_samples(data)
-            if samples.size:
-                yield samples
-    finally:
-        await child.close()
+        return damaged

@@ -55,6 +55,9 @@ class Metrics:
             facts.StreamRestarted: self._stream_restarted,
             facts.SoundReceived: self._sound,
             facts.InputOverflowed: self._overflowed,
+            facts.SoundLost: self._sound_lost,
+            facts.SoundDamaged: self._sound_damaged,
+            facts.SourceChosen: self._source_chosen,
             facts.ClockMeasured: self._clock,
             facts.WindowsDropped: self._windows_dropped,
             facts.BatchEncoded: self._encoded,
@@ -122,6 +125,15 @@ class Metrics:
         self._restarts = self._counter("monitor_stream_restarts_total", "Times the station's source was lost.", ["station"])
         self._sound_s = self._counter("monitor_stream_sound_seconds_total", "Sound received.", ["station"])
         self._overflows = self._counter("monitor_stream_overflows_total", "Times a sound card's buffer ran over.", ["station"])
+        self._lost_s = self._counter(
+            "monitor_stream_lost_seconds_total", "Sound the sender's time stamps say is missing within a connection.", ["station"]
+        )
+        self._damaged_s = self._counter(
+            "monitor_stream_damaged_seconds_total", "Samples that were no numbers and taken as silence.", ["station"]
+        )
+        self._source = self._gauge(
+            "monitor_stream_source", "Which of its URLs the station was last heard from: 0 its own, others its spares.", ["station"]
+        )
         self._last_sound = self._gauge(
             "monitor_stream_last_sound_timestamp_seconds", "When sound was last received; 0: never.", ["station"]
         )
@@ -255,6 +267,15 @@ class Metrics:
 
     def _clock(self, fact: facts.ClockMeasured) -> None:
         self._uncertainty_s.labels(fact.stream).set(fact.uncertainty_s)
+
+    def _sound_lost(self, fact: facts.SoundLost) -> None:
+        self._lost_s.labels(fact.stream).inc(fact.seconds)
+
+    def _sound_damaged(self, fact: facts.SoundDamaged) -> None:
+        self._damaged_s.labels(fact.stream).inc(fact.seconds)
+
+    def _source_chosen(self, fact: facts.SourceChosen) -> None:
+        self._source.labels(fact.stream).set(fact.number)
 
     def _windows_dropped(self, fact: facts.WindowsDropped) -> None:
         if fact.where in DROP_PLACES:

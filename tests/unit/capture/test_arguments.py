@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.capture.arguments import chunk_samples, decode_arguments, is_network, live_arguments, probe_arguments, raw_arguments
+from monitor.capture.arguments import chunk_samples, decode_arguments, live_arguments, probe_arguments, raw_arguments
+from monitor.core.inputs import is_network
 from monitor.core.recipe import Recipe
 from monitor.errors import Permanent
+from monitor.settings import Channel, StreamSettings
 
 RECIPE = Recipe(name="any")
 
 
-def live(target: str, *, realtime: bool = True, loop: bool = False) -> list[str]:
-    return live_arguments(target, RECIPE, timeout_s=10.0, realtime=realtime, loop=loop)
+def live(target: str, **wishes: object) -> list[str]:
+    return live_arguments(target, StreamSettings(name="a", url=target, **{"no_data_timeout_s": 10.0} | wishes), RECIPE)
 
 
 def after(arguments: list[str], option: str) -> str:
@@ -72,5 +74,38 @@ def test_pace_and_loop_are_for_files_only() -> None:
 
 
 def test_timeout_is_told_in_microseconds_and_to_http_only() -> None:
-    assert after(live("http://a.example/x"), "-rw_timeout") == "10000000"
+    assert after(live("http://a.example/x"), "-rw_timeout") == "15000000"
     assert "-rw_timeout" not in live("rtsp://a.example/x")
+
+
+@pytest.mark.parametrize(
+    ("wishes", "track"),
+    [
+        ({}, "0:a:0"),
+        ({"programme": 202}, "0:p:202:a:0"),
+        ({"track": "1"}, "0:a:1"),
+        ({"programme": 202, "track": "DEU"}, "0:p:202:a:m:language:deu"),
+        ({"programme": 202, "track": "0x101"}, "0:p:202:i:0x101"),
+    ],
+)
+def test_a_track_is_named_as_ffmpeg_names_it(wishes: dict[str, object], track: str) -> None:
+    assert after(live("udp://239.0.0.1:5004", **wishes), "-map") == track
+
+
+def test_http_carries_the_operators_headers_and_other_kinds_do_not() -> None:
+    wishes = {"user_agent": "radio", "headers": ("A: b", "C: d"), "ffmpeg_options": ("-reconnect", "1")}
+    arguments = live("http://a.example/x", **wishes)
+    assert (after(arguments, "-user_agent"), after(arguments, "-headers")) == ("radio", "A: b\r\nC: d\r\n")
+    assert arguments.index("-reconnect") < arguments.index("-i")
+    assert "-headers" not in live("udp://239.0.0.1:5004", **wishes)
+
+
+def test_timed_metadata_is_asked_of_hls_only() -> None:
+    assert "0:d?" in live("https://a.example/x.m3u8")
+    assert "0:d?" not in live("https://a.example/x")
+
+
+@pytest.mark.parametrize("channel", list(Channel))
+def test_every_choice_of_channel_ends_in_the_recipes_format(channel: Channel) -> None:
+    chain = after(live("a.mp3", channel=channel), "-af")
+    assert chain.endswith("aformat=sample_fmts=flt:channel_layouts=mono,asetnsamples=n=2000:p=0")

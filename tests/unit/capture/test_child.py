@@ -56,7 +56,7 @@ async def test_close_twice_is_harmless() -> None:
 
 
 async def test_a_flood_of_words_is_bounded() -> None:
-    child = await Child.start(["sh", "-c", "yes word | head -n 200000 >&2; head -c 3000000 /dev/zero >&2; echo >&2; echo end >&2"])
+    child = await Child.start(["sh", "-c", "yes word | head -n 50000 >&2; head -c 600000 /dev/zero >&2; echo >&2; echo end >&2"])
     await child.finish()
     words = child.last_words()
     assert words[-1] == "end"

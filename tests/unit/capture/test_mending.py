@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
 from monitor.capture import mending
-from monitor.capture.mending import Mender, Sound
+from monitor.capture.mending import Mender
+from monitor.capture.stamped import Heard
 from monitor.core.backoff import Backoff
 from monitor.core.recipe import Recipe
 from monitor.errors import Permanent, StreamFailed
@@ -35,7 +36,7 @@ class Script:
         self._connections = list(connections)
         self.closed = 0
 
-    async def __call__(self) -> AsyncGenerator[Sound, None]:
+    async def __call__(self) -> AsyncGenerator[Heard, None]:
         try:
             for step in self._connections.pop(0):
                 if isinstance(step, Exception):
@@ -50,7 +51,7 @@ class Script:
             self.closed += 1
 
 
-def mender(script: Callable[[], AsyncGenerator[Sound, None]], facts: list[Fact], **settings: float) -> Mender:
+def mender(script: Callable[[], AsyncGenerator[Heard, None]], facts: list[Fact], **settings: float) -> Mender:
     wanted = StreamSettings(name="a", url="x", **{"no_data_timeout_s": 5.0, "silence_after_s": 0.5} | settings)
     return Mender(wanted, RECIPE, facts.append, connect=script, backoff=Backoff(0.01, 0.04, lambda: 0.0))
 

@@ -1,0 +1,121 @@
+"""What a live ffmpeg writes to its output: sound, the times it carries, and what a station says beside it.
+
+Knows the form of `arguments._TEE`: for each packet a line of ffmpeg's framecrc format (track, dts, pts, duration, size, checksum),
+then the packet's bytes; lines that begin with # are comments. Track 0 is the sound, others are data. Knows no processes.
+
+The times are those of the sender (`-copyts`), which ffmpeg has freed of the wraps within a connection. A hole in them is lost
+sound. A sender may also start another clock (a discontinuity of HLS, an encoder that was restarted). Where it is ahead by more
+than the pause it came with and a segment explain, it is taken over, and no sound counts as lost. Where it is behind, ffmpeg holds
+its output's times back, they say nothing any more, and the stamps end with the connection.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncGenerator, Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.capture.id3 import title_of
+from monitor.capture.samples import to_samples
+from monitor.errors import StreamFailed
+from monitor.messages import Hint, HintKind, Stamp, StampKind
+
+Heard = NDArray[np.float32] | Stamp | Hint
+"""What a connection yields: pieces of sound, shape [n], the times a station put on them, and what it says is on air."""
+
+PERIOD_S = 2**33 / 90_000
+"""PTS of MPEG-TS: 33 bits at 90 kHz, 26.5 hours."""
+CLOCKS = {"mpegts": PERIOD_S, "hls": PERIOD_S, "rtsp": 0.0, "rtp": 0.0, "sdp": 0.0, "flv": 0.0, "live_flv": 0.0, "ogg": 0.0}
+"""Formats whose times are the sender's, and when they begin again. Those of an MP3 or AAC stream are only ffmpeg's count."""
+EVERY_S = 5.0
+"""Stamps that say nothing new are passed on this often."""
+ROUNDING_S = 0.05
+"""Times may be off by so much from piece to piece: milliseconds of FLV, frames that were cut anew."""
+SEGMENT_S = 10.0
+"""Sound may be missing without a pause when a server has dropped a segment of HLS; longer ones are rare."""
+
+
+class Output(Protocol):
+    """Bytes in order: a child's standard output."""
+
+    async def line(self) -> bytes:
+        """Return the next line with its end, less at the end of all."""
+        ...
+
+    async def read(self, count: int) -> bytes:
+        """Return exactly so many bytes, fewer at the end of all."""
+        ...
+
+
+async def heard(
+    output: Output, *, rate_hz: int, format_of: Callable[[], str], damaged: Callable[[int], None]
+) -> AsyncGenerator[Heard, None]:
+    """Yield what a live ffmpeg writes, until its end.
+
+    Args:
+        output: Where it writes to.
+        rate_hz: Of the sound.
+        format_of: Name of ffmpeg's demuxer, empty until it is known.
+        damaged: Told of samples that were none.
+
+    Raises:
+        StreamFailed: It writes something else.
+    """
+    clock: _Clock | None = None
+    while line := await output.line():
+        if line.startswith(b"#"):
+            continue
+        try:
+            track, _, pts, duration, size = (int(field) for field in line.split(b",")[:5])
+        except ValueError:
+            raise StreamFailed("ffmpeg's output is not understood") from None
+        data = await output.read(size)
+        if track:
+            if title := title_of(data):
+                yield Hint(kind=HintKind.ID3, title=title)
+            continue
+        if clock is None and (name := format_of()):
+            clock = _Clock(rate_hz, CLOCKS.get(name))
+        if clock and (stamp := clock.stamp(pts, duration, time.monotonic())):
+            yield stamp
+        samples, bad = to_samples(data)
+        if bad:
+            damaged(bad)
+        if samples.size:
+            yield samples
+
+
+class _Clock:
+    """Decides which of the sender's times are worth telling."""
+
+    def __init__(self, rate_hz: int, period_s: float | None) -> None:
+        """Take the length of the counter; None: it counts nothing of the sender's."""
+        self._rate_hz = rate_hz
+        self._period_s = period_s or 0.0
+        self._usable = period_s is not None
+        self._offset = 0
+        self._expected: int | None = None
+        self._before = 0
+        self._told: int | None = None
+        self._arrived_s = 0.0
+
+    def stamp(self, pts: int, duration: int, now_s: float) -> Stamp | None:
+        """Return the stamp of a piece of sound, if there is one to tell."""
+        if not self._usable:
+            return None
+        ahead = 0 if self._expected is None else pts - self._expected
+        if self._expected is not None and pts - self._before < duration // 2:
+            self._usable = False
+            return None
+        if ahead > (now_s - self._arrived_s + SEGMENT_S) * self._rate_hz:
+            self._offset += ahead
+            ahead = 0
+        self._before, self._expected, self._arrived_s = pts, pts + duration, now_s
+        own = pts - self._offset
+        if self._told is not None and abs(ahead) < ROUNDING_S * self._rate_hz and own - self._told < EVERY_S * self._rate_hz:
+            return None
+        self._told = own
+        return Stamp(kind=StampKind.MEDIA, seconds=own / self._rate_hz, period_s=self._period_s)
