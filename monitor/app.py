@@ -130,7 +130,7 @@ class Daemon:
                 closed=lambda name: asyncio.ensure_future(self._analysis.close_stream(name)),
                 tell=self._tell,
             )
-            self._announcer = Announcer(engine.recipe, self._stations.utc_s)
+            self._announcer = Announcer(engine.recipe, self._stations.utc_s, self._stations.hint)
             self._engine, self._windows_per_s = engine, 1 / engine.recipe.hop_s
             await self._serve()
 

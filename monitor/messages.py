@@ -217,6 +217,10 @@ class Detection:
     """Generation of the catalogue."""
     alternatives: tuple[Reference, ...] = ()
     """Who the play's alternatives are: as long as there are some, `reference` is one of a group and not more than that."""
+    hint: Hint | None = None
+    """What the station itself last said is on air, up to the end of what was heard; None when it says nothing."""
+    hint_utc_s: float | None = None
+    """When it began to say so."""
 
 
 class StreamState(StrEnum):

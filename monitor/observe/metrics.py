@@ -58,6 +58,7 @@ class Metrics:
             facts.SoundLost: self._sound_lost,
             facts.SoundDamaged: self._sound_damaged,
             facts.SourceChosen: self._source_chosen,
+            facts.HintHeard: self._hint,
             facts.ClockMeasured: self._clock,
             facts.WindowsDropped: self._windows_dropped,
             facts.BatchEncoded: self._encoded,
@@ -131,6 +132,7 @@ class Metrics:
         self._damaged_s = self._counter(
             "monitor_stream_damaged_seconds_total", "Samples that were no numbers and taken as silence.", ["station"]
         )
+        self._hints = self._counter("monitor_stream_hints_total", "Times the station said what it has on air.", ["station"])
         self._source = self._gauge(
             "monitor_stream_source", "Which of its URLs the station was last heard from: 0 its own, others its spares.", ["station"]
         )
@@ -164,6 +166,10 @@ class Metrics:
             self._restarts,
             self._sound_s,
             self._overflows,
+            self._lost_s,
+            self._damaged_s,
+            self._hints,
+            self._source,
             self._last_sound,
             self._last_detection,
             self._in_service,
@@ -276,6 +282,9 @@ class Metrics:
 
     def _source_chosen(self, fact: facts.SourceChosen) -> None:
         self._source.labels(fact.stream).set(fact.number)
+
+    def _hint(self, fact: facts.HintHeard) -> None:
+        self._hints.labels(fact.stream).inc()
 
     def _windows_dropped(self, fact: facts.WindowsDropped) -> None:
         if fact.where in DROP_PLACES:

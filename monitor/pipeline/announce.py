@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable
 
 from monitor.core.recipe import Recipe
-from monitor.messages import Detection, EventKind, PlayEvent, Reference
+from monitor.messages import Detection, EventKind, Hint, PlayEvent, Reference
 from monitor.pipeline.ports import Library
 
 REMEMBERED = 64
@@ -21,14 +21,20 @@ NAMESPACE = uuid.UUID("5f0d3a52-3c2f-4f0a-9a0e-8f6f2d2f7c11")
 class Announcer:
     """Turns play events of all streams into detections. Called from the matcher's thread."""
 
-    def __init__(self, recipe: Recipe, utc_s: Callable[[str, int], tuple[float, float]]) -> None:
+    def __init__(
+        self,
+        recipe: Recipe,
+        utc_s: Callable[[str, int], tuple[float, float]],
+        hint: Callable[[str, int], Hint | None] = lambda _station, _position: None,
+    ) -> None:
         """Take what is needed to put a play into the world.
 
         Args:
             recipe: Of the encoder.
             utc_s: Station and position in samples to UTC seconds and their uncertainty.
+            hint: Station and position in samples to what the station last said of itself.
         """
-        self._recipe, self._utc_s = recipe, utc_s
+        self._recipe, self._utc_s, self._hint = recipe, utc_s, hint
         self._open: dict[tuple[str, int], tuple[str, Reference]] = {}
         self._ended: dict[tuple[str, int], tuple[str, Reference]] = {}
 
@@ -44,6 +50,7 @@ class Announcer:
             reference = library.reference(play.reference_id)
         identity = known or str(uuid.uuid5(NAMESPACE, f"{play.stream} {detected_utc_s:.3f} {event.number} {play.reference_id}"))
         self._remember(key, event.kind, (identity, reference))
+        hint = self._hint(play.stream, round(play.end_s * self._recipe.sample_rate_hz))
         return Detection(
             id=identity,
             kind=event.kind,
@@ -57,6 +64,8 @@ class Announcer:
             recipe=self._recipe.hash,
             generation=library.generation,
             alternatives=tuple(library.reference(other) for other in play.alternatives if library.hops(other)),
+            hint=hint,
+            hint_utc_s=self._utc_s(play.stream, hint.position)[0] if hint else None,
         )
 
     def _remember(self, key: tuple[str, int], kind: EventKind, said: tuple[str, Reference]) -> None:

@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.messages import Chunk, Detection, Reference
+from monitor.messages import Chunk, Detection, Hint, Reference
 
 
 class Source(Protocol):
@@ -28,6 +28,10 @@ class Source(Protocol):
 
     def utc_s(self, position: int) -> tuple[float, float]:
         """UTC seconds at which media time `position` (samples) was received, and the half width of its uncertainty in seconds."""
+        ...
+
+    def hint(self, position: int) -> Hint | None:
+        """What the station last said of itself up to media time `position` (samples)."""
         ...
 
 

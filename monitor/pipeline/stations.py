@@ -16,9 +16,12 @@ from monitor.core.framing import Framer
 from monitor.core.recipe import Recipe
 from monitor.errors import Permanent
 from monitor.facts import StreamStateChanged, Tell
-from monitor.messages import StreamState, Window
+from monitor.messages import Hint, StreamState, Window
 from monitor.pipeline.ports import Source
 from monitor.settings import StreamSettings
+
+RETRY_S = 300.0
+"""What a person must change may change without our being told: a sound card is plugged in, ffmpeg installed."""
 
 _log = structlog.get_logger()
 
@@ -53,6 +56,7 @@ class Stations:
         Fails when a capture task does, and when nothing is left because of what a person must change.
         """
         self._broken: dict[str, Permanent] = {}
+        self._applying = False
 
     @property
     def names(self) -> list[str]:
@@ -67,16 +71,23 @@ class Stations:
         """Return how sure the newest sound of each station heard is placed in UTC, in seconds."""
         return {name: self._sources[name].utc_s(position)[1] for name, position in self._heard.items() if name in self._sources}
 
+    def hint(self, station: str, position: int) -> Hint | None:
+        """Return what a station last said of itself up to a position."""
+        return self._sources[station].hint(position)
+
     async def apply(self, wanted: Iterable[StreamSettings]) -> tuple[list[str], list[str]]:
         """Start and stop stations until exactly these run; untouched ones do not notice. Return the names started and stopped."""
         settings = {one.name: one for one in wanted}
-        gone = [name for name, now in self._settings.items() if settings.get(name) != now]
+        self._applying = True  # what ends meanwhile is not the end of all: others may be about to start
+        gone = [name for name, now in self._settings.items() if settings.get(name) != now or name in self._broken]
         await self.stop(gone)
         new = [one for name, one in settings.items() if name not in self._settings]
         for one in new:
             self._settings[one.name] = one
             self._tasks[one.name] = asyncio.create_task(self._listen(one), name=one.name)
             self._tasks[one.name].add_done_callback(self._ended)
+        self._applying = False
+        self._judge()
         return [one.name for one in new], [name for name in gone if name not in settings]
 
     async def stop(self, names: Iterable[str] | None = None) -> None:
@@ -95,30 +106,52 @@ class Stations:
                 self._heard.pop(name, None)
 
     async def _listen(self, settings: StreamSettings) -> None:
-        name, framer = settings.name, Framer(self._recipe)
-        try:
-            self._sources[name] = source = self._open_source(settings)
-            async with aclosing(source.chunks()) as chunks:
-                async for chunk in chunks:
-                    self._heard[name] = chunk.position
-                    if not settings.realtime:
-                        await self._room()
-                    for window in framer.push(chunk):
-                        self._put(window)
-            _log.info("stream is over", stream=name)
-        except Permanent as error:
-            _log.error("stream cannot be monitored until it is changed", stream=name, reason=str(error))
-            self._tell(StreamStateChanged(stream=name, state=StreamState.OFFLINE, reason=str(error)))
-            self._broken[name] = error
+        name = settings.name
+        while True:
+            try:
+                await self._play(settings)
+                _log.info("stream is over", stream=name)
+                break
+            except Permanent as error:
+                self._break(name, error)
+            await self._closed(name)
+            await asyncio.sleep(RETRY_S)
         await self._closed(name)
+
+    async def _play(self, settings: StreamSettings) -> None:
+        """Read a source to its end."""
+        framer = Framer(self._recipe)
+        self._sources[settings.name] = source = self._open_source(settings)
+        async with aclosing(source.chunks()) as chunks:
+            async for chunk in chunks:
+                self._broken.pop(settings.name, None)
+                self._heard[settings.name] = chunk.position
+                if not settings.realtime:
+                    await self._room()
+                for window in framer.push(chunk):
+                    self._put(window)
+
+    def _break(self, name: str, error: Permanent) -> None:
+        """Tell of what a person must change, once for each reason."""
+        before, self._broken[name] = self._broken.get(name), error
+        if str(before) != str(error):
+            _log.error("stream cannot be monitored until it is changed", stream=name, reason=str(error))
+        self._tell(StreamStateChanged(stream=name, state=StreamState.OFFLINE, reason=str(error)))
+        self._judge()
 
     def _ended(self, task: asyncio.Task[None]) -> None:
         if task.cancelled() or self.over.done():
             return
-        error = task.exception()
-        if error is not None:
+        if (error := task.exception()) is not None:
             self.over.set_exception(error)
-        elif all(one.done() for one in self._tasks.values()):
+        else:
+            self._judge()
+
+    def _judge(self) -> None:
+        """Say that it is over when nothing that was to be heard is left."""
+        if self._applying or self.over.done() or not self._tasks:
+            return
+        if all(task.done() or name in self._broken for name, task in self._tasks.items()):
             if self._broken:
                 reasons = "; ".join(f"stream {name}: {error}" for name, error in sorted(self._broken.items()))
                 self.over.set_exception(Permanent(f"no stream is left to monitor; {reasons}"))

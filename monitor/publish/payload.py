@@ -42,6 +42,13 @@ def describe_reference(reference: Reference) -> dict[str, Any]:
     return described
 
 
+def describe_hint(detection: Detection) -> dict[str, Any] | None:
+    """Say what the station itself says is on air, None when it says nothing."""
+    if detection.hint is None or detection.hint_utc_s is None:
+        return None
+    return {"title": detection.hint.title, "kind": detection.hint.kind.value, "since": utc(detection.hint_utc_s)}
+
+
 def describe(detection: Detection, *, sequence: int) -> dict[str, Any]:
     """Say all about a detection. `end` is null until the play has ended; `heard_until` is the last moment it was heard so far."""
     play = detection.play
@@ -67,6 +74,7 @@ def describe(detection: Detection, *, sequence: int) -> dict[str, Any]:
         "score": round(play.score, 4),
         "confidence": round(play.confidence, 6),
         "detected_at": utc(detection.detected_utc_s),
+        "hint": describe_hint(detection),
         "encoder_recipe": detection.recipe,
         "catalog_generation": detection.generation,
         "monitor_version": __version__,

@@ -49,6 +49,9 @@ class FakeSource:
         finally:
             self._tell(StreamStateChanged(stream=self._name, state=StreamState.OFFLINE))
 
+    def hint(self, position: int) -> None:
+        return None
+
     def utc_s(self, position: int) -> tuple[float, float]:
         if math.isnan(self._opened_utc_s):
             raise LookupError("no sound has been heard yet")

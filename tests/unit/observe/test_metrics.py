@@ -12,7 +12,7 @@ from dataclasses import fields
 import pytest
 
 from monitor import facts
-from monitor.messages import EventKind, StreamState
+from monitor.messages import EventKind, HintKind, StreamState
 from monitor.observe.metrics import Metrics
 
 EXAMPLES: list[facts.Fact] = [
@@ -27,6 +27,10 @@ EXAMPLES: list[facts.Fact] = [
     facts.QueuesMeasured(windows=30, windows_limit=400, batches=2),
     facts.DeviceMeasured(memory_bytes=5_000_000),
     facts.DetectionTold(stream="a", kind=EventKind.STARTED, reference="7", confidence=0.75, latency_s=3.2),
+    facts.SoundLost(stream="a", seconds=1.0),
+    facts.SoundDamaged(stream="a", seconds=0.5),
+    facts.SourceChosen(stream="a", number=1, url="http://spare.example/a"),
+    facts.HintHeard(stream="a", kind=HintKind.ICY, title="Artist - Title"),
     facts.MessagePublished(took_s=0.004),
     facts.BrokerStateChanged(connected=False, reason="refused"),
     facts.PublishRefused(topic="monitor/a/events", reason="not authorized"),
@@ -46,6 +50,10 @@ EXPECTED = {
     'monitor_stream_restarts_total{station="a"}': 1,
     'monitor_stream_sound_seconds_total{station="a"}': 0.5,
     'monitor_stream_overflows_total{station="a"}': 1,
+    'monitor_stream_lost_seconds_total{station="a"}': 1,
+    'monitor_stream_damaged_seconds_total{station="a"}': 0.5,
+    'monitor_stream_source{station="a"}': 1,
+    'monitor_stream_hints_total{station="a"}': 1,
     'monitor_stream_last_sound_timestamp_seconds{station="a"}': 1_790_000_100,
     'monitor_stream_last_detection_timestamp_seconds{station="a"}': 1_790_000_100,
     'monitor_stream_in_service_timestamp_seconds{station="a"}': 1_790_000_100,

@@ -44,6 +44,9 @@ class Tape:
         finally:
             self.closed = True
 
+    def hint(self, position: int) -> None:
+        return None
+
     def utc_s(self, position: int) -> tuple[float, float]:
         return position / self._recipe.sample_rate_hz, 0.0
 
