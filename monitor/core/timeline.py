@@ -17,6 +17,9 @@ uncertainty.
 Where a station states the time of its sound (`StampKind.PROGRAMME`) that is believed, if it is near the time of arrival: it says
 when the sound was made and not when it was received. A running counter of the medium (`StampKind.MEDIA`) shows what was lost on
 the way at once, where arrival needs seconds to tell.
+
+All positions are told by the wall clock as it is now, whatever it was when they came: a step mostly puts a mistake right, and what
+lies between two positions stays what it was.
 """
 
 from __future__ import annotations
@@ -59,8 +62,6 @@ class _Block:
     most_s: float
     settled_s: float
     """The most after the server's buffer was through."""
-    wall_s: float
-    """UTC minus the monotonic clock, as last told in this block: steps of the wall clock stay where they happened."""
     paused: bool
     """No sound had come for a while before it."""
 
@@ -84,6 +85,8 @@ class Timeline:
         self._reach = max(round(horizon_s / BLOCK_S / 2), 1)
         self._blocks: list[_Block] = []
         self._anchors: list[_Anchor] = []
+        self._wall_s = 0.0
+        """UTC minus the monotonic clock, as last told."""
         self._steps: list[tuple[int, float]] = []
         """Steps of the wall clock: position and size."""
         self._counted: tuple[int, float] | None = None
@@ -142,9 +145,9 @@ class Timeline:
         late_s = now_s - end / self._rate_hz
         settled_s = late_s if now_s - self._began_s >= SETTLED_S else float("-inf")
         last = self._blocks[-1] if self._blocks else None
-        if last is not None and abs(wall_minus_monotonic_s - last.wall_s) > WALL_STEP_S:
-            self._steps = [*self._steps[-99:], (self._end, abs(wall_minus_monotonic_s - last.wall_s))]
-            last = None
+        if last is not None and abs(wall_minus_monotonic_s - self._wall_s) > WALL_STEP_S:
+            self._steps = [*self._steps[-99:], (self._end, wall_minus_monotonic_s - self._wall_s)]
+        self._wall_s = wall_minus_monotonic_s
         same = last is not None and last.epoch == self._epoch
         paused = same and now_s - self._last_s >= PAUSE_S
         if last is None or not same or paused or end >= last.position + self._block_samples:
@@ -155,7 +158,6 @@ class Timeline:
                     least_s=late_s,
                     most_s=late_s,
                     settled_s=settled_s,
-                    wall_s=wall_minus_monotonic_s,
                     paused=paused,
                 )
             )
@@ -165,7 +167,6 @@ class Timeline:
             last.least_s = min(last.least_s, late_s)
             last.most_s = max(last.most_s, late_s)
             last.settled_s = max(last.settled_s, settled_s)
-            last.wall_s = wall_minus_monotonic_s
         self._end, self._last_s = end, now_s
 
     def utc_s(self, position: int) -> tuple[float, float]:
@@ -186,8 +187,8 @@ class Timeline:
         stated = self._by_statement(blocks[at].epoch, position, utc_s)
         if stated is not None:
             return stated
-        # One of the two times that a step of the wall clock lies between was wrong; which one nobody can tell.
-        return utc_s, uncertainty_s + sum(size_s for stepped, size_s in self._steps if stepped > position)
+        # The wall clock was wrong before a step or is now; which nobody can tell.
+        return utc_s, uncertainty_s + abs(sum(size_s for stepped, size_s in self._steps if stepped > position))
 
     def _by_arrival(self, blocks: list[_Block], at: int, position: int) -> tuple[float, float]:
         near, doubt_s = self._near(blocks, at)
@@ -203,7 +204,7 @@ class Timeline:
             if usual_s == float("-inf"):
                 usual_s = max(block.most_s for block in near)
         uncertainty_s = FLOOR_S + max(usual_s - minima_s[0], 0.0) + doubt_s
-        return position / self._rate_hz + minima_s[0] + blocks[at].wall_s, uncertainty_s
+        return position / self._rate_hz + minima_s[0] + self._wall_s, uncertainty_s
 
     def _by_statement(self, epoch: int, position: int, arrived_utc_s: float) -> tuple[float, float] | None:
         """Place a position by the station's own times: by those around it that agree; None where there are none to be believed."""

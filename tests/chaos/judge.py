@@ -18,7 +18,7 @@ import jsonschema
 
 from tests.chaos.plan import Kind
 from tests.chaos.rig import ON_AIR, PIECE_S, PREFIX, TALK_S
-from tests.chaos.run import Record
+from tests.chaos.run import FULL_AT_START, Record
 from tests.chaos.witness import Heard
 
 SCHEMA = Path(__file__).parents[2] / "deploy/schema/detection-1.json"
@@ -80,6 +80,7 @@ def judge(record: Record, store: dict[EVENT_KEY, bytes], undelivered: int, heard
 
     verdict.figures["faults"] = len(record.outcomes)
     verdict.figures["lives of the daemon"] = len(record.lives)
+    verdict.figures["of them too short to monitor: the disk was full"] = sum(life.code == FULL_AT_START for life in record.lives)
     verdict.figures["events in the store"] = len(store)
     verdict.figures["messages received"] = len(events)
     verdict.figures["of them repetitions"] = len(events) - len(by_key)

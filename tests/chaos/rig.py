@@ -119,9 +119,11 @@ class Disk:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self._filler = folder / "filler"
+        self.full = False
 
     def fill(self) -> None:
         """Leave no byte free."""
+        self.full = True
         with self._filler.open("ab", buffering=0) as file:
             for size in (2**20, 4096, 1):
                 with suppress(OSError):
@@ -134,6 +136,7 @@ class Disk:
         return status.f_bavail * status.f_frsize
 
     def empty(self) -> None:
+        self.full = False
         self._filler.unlink(missing_ok=True)
 
 

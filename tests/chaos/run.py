@@ -21,6 +21,8 @@ from tests.chaos.rig import PREFIX, Broker, Clock, Daemon, Disk, catalogue, moun
 from tests.chaos.witness import Witness, retained
 from tests.conftest import find
 
+FULL_AT_START = 75
+"""How the daemon says, by its exit status, that its outbox cannot be opened now: it is started again and again."""
 RESTART_S = 1.0
 """The daemon is started again so soon after it ended by itself."""
 LOOK_S = 0.5
@@ -206,7 +208,9 @@ class Run:
         life = self._life
         life.ended_s, life.code = self.now_s(), self._daemon.ended
         self._stop_by_s = None
-        if not life.wanted:
+        if life.code == FULL_AT_START and self._disk.full:
+            self._start_at_s = self.now_s() + RESTART_S
+        elif not life.wanted:
             last = self._said().rstrip().rpartition("\n")[2]
             self.record.complaints.append(f"at {self.now_s():.0f} s: the daemon ended by itself ({life.code}): {last}")
             self._start_at_s = self.now_s() + RESTART_S
@@ -346,6 +350,8 @@ class Run:
                 life, failures = self._life, 0.0
             if self._life.write_failures > failures:
                 outcome.seen = f"{self._life.write_failures - failures:.0f} writes refused"
+            elif self.record.lives[-2:-1] and self.record.lives[-2].code == FULL_AT_START:
+                outcome.seen = "the daemon did not start"
             if outcome.seen and self.now_s() - began_s >= outcome.fault.for_s:
                 break
             yield True
