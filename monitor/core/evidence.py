@@ -93,6 +93,10 @@ class Evidence:
         """Return the evidence that unknown audio exceeds no more often than the budget, for a catalogue of so many fingerprints."""
         return self.strangeness(fingerprints, false_alarms_per_hop) / self.tail_slope
 
+    def nats_of(self, unlikeliness: float) -> float:
+        """Return how much more evidence makes a chance alignment exp(unlikeliness) times rarer."""
+        return unlikeliness / self.tail_slope
+
     def strangeness(self, fingerprints: int, false_alarms_per_hop: float) -> float:
         """Return -log of the probability one fingerprint may have of a false alarm at one hop, less the fitted offset."""
         return max(math.log(max(fingerprints, 1)) - math.log(false_alarms_per_hop) - self.tail_offset, 0.0)

@@ -19,11 +19,20 @@ from numpy.typing import NDArray
 from monitor.core.alignment import NEW_AFTER, Alignment, References, novelty, stored
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard, Ring
+from monitor.core.rival import SEPARATE_NATS, Rival, lead
 
 FITTED = 240
 """Windows the line is fitted through: two minutes."""
+BENT = 0.3
+"""Hops by which the last windows may be off the line before the speed is held to have changed."""
+LONGER_VERSION = 6
+"""Hops a longer version has to show that it goes on where a shorter one ends."""
 TRUSTED = 12
 """Windows needed before the fitted speed replaces the scored one."""
+REFIT_EVERY = 4
+"""Points after which the line is fitted again, once there are twice as many as are TRUSTED."""
+SAME_PLACE = 2.0
+"""Hops within which two positions in a recording are the same place."""
 CLEAR_NATS = 1.0
 """Evidence of a window that may tell where in the recording it is."""
 
@@ -83,11 +92,18 @@ class LivePlay:
         self.reference_id = found.reference_id
         self.line = Line(found.hop, found.position, found.speed)
         self._begin: Line | None = None
+        self.rivals: list[Rival] = []
         self.references, self._evidence, self._bridge = references, evidence, bridge
         self._points: list[tuple[int, float, float]] = []
+        self._unfitted = 0
         self.detected_hop = found.hop
         self.told_hop = found.hop
+        self.told: tuple[int, tuple[int, ...]] = (self.reference_id, ())
+        """Reference and alternatives that were told last."""
+        self.now: tuple[NDArray[np.float32], float] | None = None
+        """What is stored where the play is now, and how alike what was heard last is to it; none before anything was followed."""
         self._look_back(ring, found.hop - found.hops + 1, others)
+        self._found_nats, self._found_best = found.evidence, self.best_total
 
     def __repr__(self) -> str:
         return (
@@ -126,8 +142,10 @@ class LivePlay:
         good = heard.present[inside] & (nats[inside] > 0)
         self._alike_sum = float(similarity[inside][good].sum())
         self._alike_count = int(good.sum())
-        for number in np.nonzero(good)[0] + len(nats) - taken:
-            self._note_position(int(hops[number]), heard.vectors[number], float(nats[number]))
+        for number in (np.nonzero(good)[0] + len(nats) - taken)[-FITTED:]:
+            near = round(self.line.at(float(hops[number])))
+            alike = stored(self.references, self.reference_id, near - 2, 5) @ heard.vectors[number]
+            self._note_position(int(hops[number]), near, alike, float(nats[number]))
         self._refit()
 
     def stored_along(self, hops: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -148,29 +166,63 @@ class LivePlay:
 
     def hear(self, heard: Heard) -> None:
         """Take the next fingerprint, the only one in `heard`."""
-        hop, mine = heard.newest, self.stored_along(heard.hops)
-        nats = float(self._evidence.of_followed(heard.distinct(mine))[0])
+        hop = heard.newest
+        near = round(self.line.at(hop))
+        rows = stored(self.references, self.reference_id, near - 2, 5)
+        mine, vector = rows[2], heard.vectors[0]
+        alike = rows @ vector
+        nats = float(self._evidence.of_followed(alike[2] - max(float((heard.context[0] @ mine).max()), 0.0)))
+        self.now = mine, float(alike[2])
         self.total += nats
         if nats > 0:
-            self._alike_sum += float(heard.similarity(mine)[0])
+            self._alike_sum += float(alike[2])
             self._alike_count += 1
         if self.total > self.best_total:
             self.best_total, self.last_hop = self.total, hop
-        if self._note_position(hop, heard.vectors[0], nats):
-            self._refit()
+        if self._note_position(hop, near, alike, nats):
+            self._unfitted += 1
+            if len(self._points) < 2 * TRUSTED or self._unfitted >= REFIT_EVERY:
+                self._refit()
+        for rival in self.rivals:
+            if not rival.out:
+                self._weigh(rival, heard)
 
     def lost(self, hop: int) -> bool:
-        """Say whether the play is over: the recording has ended, or it has not been heard for too long."""
-        return self.line.at(hop) >= self.references.hops(self.reference_id) + 1 or hop - self.last_hop > self._bridge
+        """Say whether the play is over: the recording has ended, or it has not been heard for too long.
 
-    def _note_position(self, hop: int, vector: NDArray[np.float32], nats: float) -> bool:
-        """Keep where in the recording a window was, to a fraction of a hop; say whether it could tell."""
-        near = round(self.line.at(hop))
-        alike = stored(self.references, self.reference_id, near - 2, 5) @ vector
+        Where a recording ends, one that is the same sound and goes on may take over: that is waited for.
+        """
+        beyond = self.line.at(hop) - self.references.hops(self.reference_id)
+        goes_on = beyond < LONGER_VERSION and any(
+            not rival.out and self.line.at(hop) + rival.offset < self.references.hops(rival.reference_id) - LONGER_VERSION
+            for rival in self.rivals
+        )
+        return (beyond >= 1 and not goes_on) or hop - self.last_hop > self._bridge
+
+    def finished(self, hops: float) -> bool:
+        """Say whether the recording was heard to its end, or within so many hops of it."""
+        return self.references.hops(self.reference_id) - self.line.at(self.last_hop) <= hops
+
+    @property
+    def nats(self) -> float:
+        """What it was found with, and what came since: comparable with what a play needs."""
+        return self._found_nats + self.best_total - self._found_best
+
+    def _note_position(self, hop: int, near: int, alike: NDArray[np.float32], nats: float) -> bool:
+        """Keep where in the recording a window was, to a fraction of a hop; say whether it could tell.
+
+        Args:
+            hop: Of the window.
+            near: The stored position on the line.
+            alike: Similarity to the stored positions from near - 2 to near + 2.
+            nats: What the window says for the recording.
+        """
+        if nats <= CLEAR_NATS:
+            return False
         top = int(alike[1:4].argmax()) + 1
-        left, middle, right = (float(alike[top + step]) for step in (-1, 0, 1))
+        left, middle, right = alike[top - 1 : top + 2].tolist()
         bend = left - 2 * middle + right
-        if nats <= CLEAR_NATS or bend >= -1e-3:
+        if bend >= -1e-3:
             return False
         shift = max(-0.5, min(0.5, 0.5 * (left - right) / bend))
         self._points.append((hop, near - 2 + top + shift, nats))
@@ -178,23 +230,20 @@ class LivePlay:
         return True
 
     def _refit(self) -> None:
-        """Fit the line through the noted positions, weighted by their evidence, twice: the second time without the outliers."""
+        """Fit the line through the noted positions; where the last ones have left it, the speed has changed, and they begin anew."""
+        self._unfitted = 0
         if len(self._points) < TRUSTED or self._points[-1][0] - self._points[0][0] < TRUSTED:
             return
-        hops, positions, weights = np.array(self._points).T
-        for _ in range(2):
-            share = weights / weights.sum()
-            middle, level = share @ hops, share @ positions
-            spread = share @ (hops - middle) ** 2
-            if spread < 1e-6:
-                return
-            speed = float(share @ ((hops - middle) * (positions - level)) / spread)
-            off = np.abs(positions - level - speed * (hops - middle))
-            weights = weights * (off < max(3 * float(np.median(off)), 0.1))
-            if weights.sum() <= 0:
-                return
-        if 0.9 < speed < 1.1:
-            self.line = Line(float(middle), float(level), speed)
+        points = np.array(self._points)
+        line = _fitted(points)
+        if len(points) > 2 * TRUSTED:
+            hops, positions, _ = points[-TRUSTED // 2 :].T
+            if abs(float(np.median(positions - line.position - line.speed * (hops - line.hop)))) > BENT:
+                self._begin = self.begin
+                del self._points[:-TRUSTED]
+                line = _fitted(points[-TRUSTED:])
+        if 0.9 < line.speed < 1.1:
+            self.line = line
 
     def jump(self, found: Alignment, ring: Ring) -> None:
         """Go on elsewhere in the recording: an edit, a loop, or a place that was mistaken for its repetition.
@@ -209,8 +258,62 @@ class LivePlay:
             self._begin = self.begin if other.reference_id == self.reference_id else None
             gained = max(found.evidence, 0.0)
             self.total = self.best_total = max(self.best_total, self.total + gained)
+        self._found_nats, self._found_best = max(self.nats, found.evidence), self.best_total
         self.reference_id, self.line, self._points = other.reference_id, other.line, other._points
+        self.rivals = []
         self.last_hop = max(self.last_hop, other.last_hop)
+
+    def add_rival(self, reference_id: int, offset: float, heard: Heard) -> None:
+        """Take up a recording that is the same sound here, unless it is known already.
+
+        Args:
+            reference_id: Which.
+            offset: Its position less that of the play's recording, in hops.
+            heard: What was heard so far, which may tell them apart at once.
+        """
+        if any(one.reference_id == reference_id and abs(one.offset - offset) < SAME_PLACE for one in self.rivals):
+            return
+        rival = Rival(reference_id, offset)
+        inside = heard.tail(max(min(len(heard), heard.newest - self.first_hop + 1), 1))
+        self._weigh(rival, inside)
+        self.rivals.append(rival)
+
+    def _weigh(self, rival: Rival, heard: Heard) -> None:
+        line = Line(self.line.hop, self.line.position + rival.offset, self.line.speed)
+        theirs = along(self.references, rival.reference_id, line, heard.hops)
+        rival.behind += float(lead(heard, self.stored_along(heard.hops), theirs, self._evidence).sum())
+
+    def yield_to_best(self) -> bool:
+        """Let the rival that is ahead of all, by enough, take over; say whether one did."""
+        best = min(self.rivals, key=lambda one: one.behind, default=None)
+        if best is None or best.behind > -SEPARATE_NATS:
+            return False
+        offset, ahead = best.offset, -best.behind
+        for rival in self.rivals:
+            rival.offset -= offset
+            rival.behind += ahead
+        self.rivals.remove(best)
+        self.rivals.append(Rival(self.reference_id, -offset, ahead))
+        self.reference_id = best.reference_id
+        self.line = Line(self.line.hop, self.line.position + offset, self.line.speed)
+        if self._begin is not None:
+            self._begin = Line(self._begin.hop, self._begin.position + offset, self._begin.speed)
+        self._points = [(hop, position + offset, nats) for hop, position, nats in self._points]
+        self.total += ahead
+        self.best_total = max(self.best_total, self.total)
+        return True
+
+    @property
+    def alternatives(self) -> tuple[int, ...]:
+        """Other references that all that was heard fits as well, rising."""
+        return tuple(sorted({one.reference_id for one in self.rivals if not one.out} - {self.reference_id}))
+
+    def beside(self, reference_id: int, position: float, hop: int) -> bool:
+        """Say whether a place is where the play is, or one of its rivals."""
+        off = position - self.line.at(hop)
+        return (reference_id == self.reference_id and abs(off) < SAME_PLACE) or any(
+            one.reference_id == reference_id and abs(off - one.offset) < SAME_PLACE for one in self.rivals
+        )
 
     @property
     def begin(self) -> Line:
@@ -221,3 +324,22 @@ class LivePlay:
     def similarity(self) -> float:
         """Mean similarity of the windows that speak for the recording."""
         return self._alike_sum / self._alike_count if self._alike_count else 0.0
+
+
+def _fitted(points: NDArray[np.float64]) -> Line:
+    """Return the line through hops, positions and weights [n, 3] by least squares, twice: the second time without the outliers.
+
+    Where they all but coincide there is no line; its speed is 0 then.
+    """
+    hops, positions, weights = points.T
+    line = Line(float(hops[-1]), float(positions[-1]), 0.0)
+    for _ in range(2):
+        share = weights / max(weights.sum(), 1e-9)
+        middle, level = share @ hops, share @ positions
+        spread = share @ (hops - middle) ** 2
+        if spread < 1e-6:
+            return line
+        line = Line(float(middle), float(level), float(share @ ((hops - middle) * (positions - level)) / spread))
+        off = np.abs(positions - level - line.speed * (hops - middle))
+        weights = weights * (off < max(3 * float(np.median(off)), 0.1))
+    return line

@@ -87,12 +87,11 @@ class Ring:
         hops = np.arange(self.newest - count + 1, self.newest + 1)
         at = hops % len(self._held)
         present = (self._held[at] == hops) & (hops >= 0)
-        return Heard(
-            newest=self.newest,
-            vectors=np.where(present[:, None], self._vectors[at], np.float32(0.0)),
-            context=np.where(present[:, None, None], self._context[at], np.float16(0.0)).astype(np.float32),
-            present=present,
-        )
+        vectors, context = self._vectors[at], self._context[at].astype(np.float32)
+        if not present.all():
+            vectors[~present] = 0.0
+            context[~present] = 0.0
+        return Heard(newest=self.newest, vectors=vectors, context=context, present=present)
 
     @property
     def capacity(self) -> int:

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import SPAN, Alignment, References, score
+from monitor.core.alignment import SPAN, Alignment, References, score, stored
 from monitor.core.evidence import Evidence
 from monitor.core.hits import Hits
 from monitor.core.play import Line, LivePlay, along
@@ -34,10 +34,34 @@ HINT_SHARE = 0.3
 """Share of the needed evidence from which on it is worth looking farther back for the rest."""
 LONG_FACTOR = 2.6
 """How many times the needed evidence is asked for then, on the curve for following, which is kinder to weak windows."""
-SAME_SOUND = 0.8
-"""Mean similarity of two stored stretches from which on they count as the same sound under two names."""
+SAME_SOUND = 0.7
+"""Mean similarity of two stored stretches from which on they count as the same sound under two names, however they were cut."""
+LOOK_EVERY = 4
+"""Hops between lookups while a play is clearly heard."""
+UNHEARD = 4
+"""Hops after which a play that says nothing may be elsewhere than its line says."""
+BROKEN_OFF = 4.0
+"""Nats of probability: about one play in fifty is broken off within seconds of being found, and nearly every chance likeness is."""
+LITTLE_LEFT = 0.5
+"""A play that keeps less than this share of the needed evidence beyond what another explains never was."""
 BETTER_NATS = 8.0
 """By how much another explanation of the same sound must be better to replace the one that was told."""
+
+
+_HEARD = np.ones(1, np.bool_)
+
+
+class _Nothing:
+    """No references, before any are told."""
+
+    def hops(self, reference_id: int) -> int:
+        return 0
+
+    def fingerprints(self, reference_id: int, start: int, stop: int) -> NDArray[np.float32]:
+        raise KeyError(reference_id)
+
+
+_NOTHING = _Nothing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,9 +89,16 @@ class Tracker:
         self._past: list[LivePlay] = []
         self._count = 0
         self._fingerprints = 0
+        self._needed = 0.0
+        self._references: References = _NOTHING
+        self._saying: list[tuple[EventKind, LivePlay]] = []
 
     def __repr__(self) -> str:
         return f"Tracker({self._stream}, {len(self._live)} on air)"
+
+    def wants(self, hop: int) -> bool:
+        """Say whether the next hop is to be looked up: always, or now and then while a play accounts for what is heard."""
+        return hop % LOOK_EVERY == 0 or not any(play.last_hop >= hop - 1 for play in self._live)
 
     def step(
         self,
@@ -84,7 +115,8 @@ class Tracker:
         Args:
             hop: Which hop; hops rise, missing ones were not heard.
             fingerprint: The vector [dim] and its context, see `Evidence.context`.
-            hits: Reference ids, positions (hops) and similarities, [k] each; an id of -1 is no hit.
+            hits: Reference ids, positions (hops) and similarities, [k] each; an id of -1 is no hit. Not looked at where `wants`
+                says no.
             references: What is stored now.
             needed: Evidence a play needs to be told, in nats.
             fingerprints: Size of the catalogue, for the confidence.
@@ -92,123 +124,179 @@ class Tracker:
         Returns:
             What there is to say, in order.
         """
-        self._take_up(references)
+        if references is not self._references:
+            self._take_up(references)
         self._ring.put(hop, *fingerprint)
-        self._fingerprints = fingerprints
-        found, positions, similarity = hits
-        there = found >= 0
-        self._hits.put(hop, found[there], positions[there], self._evidence.of_hit(similarity[there]))
-        heard = self._ring.last(SPAN)
-        events = self._follow(heard.tail(1), references)
+        self._fingerprints, self._needed = fingerprints, needed
+        vector, context = fingerprint
+        wanted = self.wants(hop)
+        self._follow(Heard(newest=hop, vectors=vector[None], context=context[None], present=_HEARD))
+        if wanted:
+            self._note_hits(hop, *hits)
         proposals = [(who, at) for who, at in self._hits.proposals(hop) if references.hops(who) and not self._on_line(who, at, hop)]
         if proposals:
+            heard = self._ring.last(SPAN)
             for candidate in sorted(score(heard, proposals, references, self._evidence), key=lambda one: -one.evidence):
                 if candidate.evidence >= needed * HINT_SHARE:
-                    events += self._consider(candidate, heard, references, needed)
-        return events
+                    self._consider(candidate, heard)
+        return self._said()
 
     def close(self, references: References) -> list[PlayEvent]:
         """End all plays: nothing more will be heard."""
-        events = [self._event(EventKind.ENDED, play, references) for play in self._live]
-        self._live.clear()
-        return events
-
-    def _follow(self, newest: Heard, references: References) -> list[PlayEvent]:
-        events, hop = [], newest.newest
+        self._take_up(references)
         for play in list(self._live):
-            if references.hops(play.reference_id):
-                play.hear(newest)
-            if not references.hops(play.reference_id) or play.lost(hop):
-                events.append(self._end(play, references))
+            self._end(play)
+        return self._said()
+
+    def _said(self) -> list[PlayEvent]:
+        """Put what there is to say into events, each play's names as they are known at the end of this step."""
+        saying, self._saying = self._saying, []
+        for play in self._live:
+            names = (play.reference_id, play.alternatives)
+            if names != play.told and all(play is not one for _, one in saying):
+                saying.append((EventKind.UPDATED, play))
+            play.told = names
+        return [self._event(kind, play) for kind, play in saying]
+
+    def _follow(self, newest: Heard) -> None:
+        hop = newest.newest
+        for play in list(self._live):
+            if not self._references.hops(play.reference_id):
+                self._end(play)
+                continue
+            play.hear(newest)
+            play.yield_to_best()
+            if play.lost(hop):
+                self._end(play)
             elif self._limits.update_every_hops and hop - play.told_hop >= self._limits.update_every_hops:
                 play.told_hop = hop
-                events.append(self._event(EventKind.UPDATED, play, references))
-        return events
+                self._saying.append((EventKind.UPDATED, play))
 
-    def _end(self, play: LivePlay, references: References) -> PlayEvent:
-        """Take a play off the air; the last eight are remembered, for what sounds like them."""
+    def _end(self, play: LivePlay) -> None:
+        """Take a play off the air; the last eight are remembered, for what sounds like them.
+
+        A recording that is broken off as soon as it is found is rarely a play and often a chance likeness, so it must be surer.
+        """
         self._live.remove(play)
+        whole = not self._references.hops(play.reference_id) or play.finished(SNAP_S / self._limits.hop_s)
+        if not whole and play.nats < self._needed + self._evidence.nats_of(BROKEN_OFF):
+            self._saying.append((EventKind.RETRACTED, play))
+            return
         self._past = [*self._past[-7:], play]
-        return self._event(EventKind.ENDED, play, references)
+        self._saying.append((EventKind.ENDED, play))
+
+    def _note_hits(self, hop: int, found: NDArray[np.int64], positions: NDArray[np.int64], similarity: NDArray[np.float32]) -> None:
+        """Keep what the search found, but for what the plays on air account for."""
+        there = found >= 0
+        found, positions, similarity = found[there], positions[there], similarity[there]
+        nats = self._evidence.of_hit(similarity)
+        for play in self._live:
+            if play.now is None or not len(found):
+                continue
+            mine, own = play.now
+            rows = np.stack([stored(self._references, int(who), int(at), 1)[0] for who, at in zip(found, positions, strict=True)])
+            shared = max(own, 0.0) * (rows @ mine).clip(0.0)
+            nats = np.minimum(nats, self._evidence.of(similarity - np.maximum(shared, self._evidence.shared)))
+        self._hits.put(hop, found, positions, nats)
 
     def _take_up(self, references: References) -> None:
         """Let all plays look into this generation of the catalogue, and forget past ones of recordings it no longer has."""
+        self._references = references
         self._past = [play for play in self._past if references.hops(play.reference_id)]
         for play in (*self._live, *self._past):
             play.references = references
+            play.rivals = [rival for rival in play.rivals if references.hops(rival.reference_id)]
 
     def _on_line(self, who: int, position: int, hop: int) -> bool:
-        """Say whether a live play already is at this place."""
-        return any(play.reference_id == who and abs(play.line.at(hop) - position) < 2.0 for play in self._live)
+        """Say whether a live play that is being heard, or what sounds like it, already is at this place."""
+        return any(play.last_hop > hop - UNHEARD and play.beside(who, position, hop) for play in self._live)
 
-    def _consider(self, found: Alignment, heard: Heard, references: References, needed: float) -> list[PlayEvent]:
+    def _consider(self, found: Alignment, heard: Heard) -> None:
         """Decide what an alignment that may have enough evidence is: a new play, a jump, another name, or nothing.
 
         What the last SPAN hops leave open, all that was heard since the recording may have begun can decide, if nothing else is on.
         """
         recent = [*self._live, *(past for past in self._past if past.last_hop > found.hop - SPAN)]
-        if found.evidence < needed:
-            return [] if recent else self._begin(found, references, recent, needed * LONG_FACTOR)
+        if found.evidence < self._needed:
+            if not recent:
+                self._begin(found, recent, self._needed * LONG_FACTOR)
+            return
         for play in recent:
-            said = self._beside(found, play, heard.tail(found.hops), references, needed)
-            if said is not None:
-                return said
-        return self._begin(found, references, recent, 0.0)
+            if self._beside(found, play, heard.tail(found.hops)):
+                return
+        self._begin(found, recent, 0.0)
 
-    def _beside(
-        self, found: Alignment, play: LivePlay, heard: Heard, references: References, needed: float
-    ) -> list[PlayEvent] | None:
-        """Decide what an alignment is to a play that was on at the time; None: something of its own."""
+    def _beside(self, found: Alignment, play: LivePlay, heard: Heard) -> bool:
+        """Settle what an alignment is to a play that was on at the time; False: something of its own."""
         live, same = play in self._live, play.reference_id == found.reference_id
-        own, beyond, alike = self._compare(found, play, heard, references)
+        own, beyond, alike = self._compare(found, play, heard)
         again = same and self._restarted(play, found)
-        if beyond < needed:
+        if beyond < self._needed:
+            if live and not same and alike >= SAME_SOUND:
+                play.add_rival(found.reference_id, found.position - play.line.at(found.hop), self._ring.last(self._ring.capacity))
+                return True
             if found.evidence < own + BETTER_NATS:
-                return []
-            if live and not again and (same or alike >= SAME_SOUND):
-                return self._jump(play, found, references)
+                return True
+            if live and not again and same:
+                self._jump(play, found)
+                return True
         if live and same:
             if found.hop - play.last_hop < self._limits.bridge_hops // 4 and play.last_hop >= found.hop - found.hops:
-                return []
+                return True
             if not again:
-                return self._jump(play, found, references)
-        return None
+                self._jump(play, found)
+                return True
+        return False
 
-    def _jump(self, play: LivePlay, found: Alignment, references: References) -> list[PlayEvent]:
+    def _jump(self, play: LivePlay, found: Alignment) -> None:
         play.jump(found, self._ring)
-        return [self._event(EventKind.UPDATED, play, references)]
+        self._saying.append((EventKind.UPDATED, play))
 
-    def _begin(self, found: Alignment, references: References, recent: list[LivePlay], least: float) -> list[PlayEvent]:
-        """Begin a play, unless it is too short or all that was heard of it is less than `least` nats; end the one it repeats."""
+    def _begin(self, found: Alignment, recent: list[LivePlay], least: float) -> None:
+        """Begin a play, unless it is too short or all that was heard of it is less than `least` nats.
+
+        End the one it repeats, and take back those that it explains away.
+        """
         number, bridge = self._count + 1, self._limits.bridge_hops
-        begun = LivePlay(number, found, self._ring, references, self._evidence, bridge=bridge, others=recent)
+        begun = LivePlay(number, found, self._ring, self._references, self._evidence, bridge=bridge, others=recent)
         same = [one for one in self._live if one.reference_id == found.reference_id]
         for past in [*self._past, *same]:
             if past.reference_id == begun.reference_id:
                 begun.first_hop = max(begun.first_hop, past.last_hop + 1)
         heard_s = (begun.last_hop - begun.first_hop) * self._limits.hop_s + END_AFTER_S - START_AFTER_S
         if begun.found_total < least or heard_s < self._limits.min_play_s:
-            return []
-        events = []
+            return
         for play in same:
-            events.append(self._end(play, references))
+            self._end(play)
+        for play in list(self._live):
+            if self._explained_away(play, begun):
+                self._live.remove(play)
+                self._saying.append((EventKind.RETRACTED, play))
         self._count = number
         self._live.append(begun)
-        return [*events, self._event(EventKind.STARTED, begun, references)]
+        self._saying.append((EventKind.STARTED, begun))
+
+    def _explained_away(self, play: LivePlay, by: LivePlay) -> bool:
+        """Say whether another play leaves nothing of this one: it lies within it, and is only alike."""
+        if by.first_hop > play.first_hop + 1 or by.last_hop < play.last_hop - 1:
+            return False
+        heard = self._ring.last(min(self._ring.capacity, self._ring.newest - play.first_hop + 1))
+        rest = self._evidence.of(by.unexplained(heard, play.stored_along(heard.hops)))
+        return float(np.where(heard.present, rest, 0.0).sum()) < LITTLE_LEFT * self._needed
 
     def _restarted(self, play: LivePlay, found: Alignment) -> bool:
         """Say whether a jump goes back to the beginning of the recording, from well inside it: a second play."""
         begin = found.hop - found.hops + 1
         return found.at(begin) * self._limits.hop_s < 2.0 and play.line.at(play.last_hop) * self._limits.hop_s > 10.0
 
-    def _compare(self, found: Alignment, play: LivePlay, heard: Heard, references: References) -> tuple[float, float, float]:
+    def _compare(self, found: Alignment, play: LivePlay, heard: Heard) -> tuple[float, float, float]:
         """Compare an alignment with a play, over the alignment's hops.
 
         Returns:
             The play's own evidence, the evidence the alignment has beyond what the play explains, and the mean similarity of the
             two recordings where both are.
         """
-        theirs = along(references, found.reference_id, Line(found.hop, found.position, found.speed), heard.hops)
+        theirs = along(self._references, found.reference_id, Line(found.hop, found.position, found.speed), heard.hops)
         mine = play.stored_along(heard.hops)
         both = heard.present & (heard.hops >= play.first_hop) & (heard.hops <= play.last_hop)
         own = float(self._evidence.of(heard.distinct(mine))[both].sum())
@@ -216,17 +304,20 @@ class Tracker:
         alike = float(np.einsum("nd,nd->n", mine, theirs)[both].mean()) if both.any() else 0.0
         return own, float(beyond[::-1].cumsum().max()), alike
 
-    def _event(self, kind: EventKind, play: LivePlay, references: References) -> PlayEvent:
+    def _event(self, kind: EventKind, play: LivePlay) -> PlayEvent:
         """Put a play into seconds."""
         hop_s, window_s = self._limits.hop_s, self._limits.window_s
         start_s, end_s = play.first_hop * hop_s + START_AFTER_S, play.last_hop * hop_s + END_AFTER_S
         begin, line = play.begin, play.line
         reference_start_s, reference_end_s = begin.at(start_s / hop_s) * hop_s, line.at(end_s / hop_s) * hop_s
-        duration_s = (references.hops(play.reference_id) - 1) * hop_s + 0.75 * window_s
+        duration_s = (self._references.hops(play.reference_id) - 1) * hop_s + 0.75 * window_s
         if abs(reference_start_s) < SNAP_S:
             start_s, reference_start_s = max(start_s - reference_start_s / begin.speed, 0.0), 0.0
         if abs(duration_s - reference_end_s) < SNAP_S and kind is EventKind.ENDED:
             end_s, reference_end_s = end_s + (duration_s - reference_end_s) / line.speed, duration_s
+        heard_until_s = self._ring.newest * hop_s + window_s
+        if end_s > heard_until_s:  # nothing is claimed of what has not been heard yet
+            end_s, reference_end_s = heard_until_s, reference_end_s - (end_s - heard_until_s) * line.speed
         return PlayEvent(
             kind=kind,
             number=play.number,
@@ -242,5 +333,6 @@ class Tracker:
                 evidence=play.best_total,
                 confidence=self._evidence.confidence(play.best_total, self._fingerprints),
                 detected_s=play.detected_hop * hop_s + window_s,
+                alternatives=play.alternatives,
             ),
         )

@@ -25,17 +25,19 @@ class MemoryLibrary:
         self.rows = len(self._table)
 
     def search(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
-        """Find the k nearest rows of each vector."""
+        """Find the k nearest rows of each vector; -inf and -1 where there are fewer."""
         similarity = vectors @ self._table.T
-        rows = np.argpartition(-similarity, k, axis=1)[:, :k]
+        rows = np.argpartition(-similarity, k, axis=1)[:, :k] if k < self.rows else np.tile(np.arange(self.rows), (len(vectors), 1))
         near = np.take_along_axis(similarity, rows, 1)
         order = np.argsort(-near, axis=1)
-        return np.take_along_axis(near, order, 1), np.take_along_axis(rows, order, 1)
+        missing = ((0, 0), (0, k - rows.shape[1]))
+        near, rows = np.take_along_axis(near, order, 1), np.take_along_axis(rows, order, 1)
+        return np.pad(near, missing, constant_values=-np.inf), np.pad(rows, missing, constant_values=-1)
 
     def locate(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return reference id and hop of each row."""
-        owner = np.searchsorted(self._starts, rows, side="right")
-        return owner, rows - self._starts[owner - 1]
+        owner = np.searchsorted(self._starts, rows, side="right").clip(1)
+        return np.where(rows >= 0, owner, -1), rows - self._starts[owner - 1]
 
     def hops(self, reference_id: int) -> int:
         """Return the number of fingerprints of a reference."""

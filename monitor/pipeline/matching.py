@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
@@ -51,17 +52,12 @@ class Matcher:
     def match(self, embeddings: Embeddings) -> list[PlayEvent]:
         """Take a batch, hops rising within each stream; return what there is to say."""
         started_s = time.monotonic()
-        similarity, rows = self.library.search(embeddings.vectors, NEIGHBOURS)
-        found, positions = self.library.locate(rows)
-        found = np.where(rows >= 0, found, -1)
+        similarity, found, positions = self._look_up(embeddings)
         context = self._evidence.context(embeddings.vectors)
         searched_s = time.monotonic()
         events: list[PlayEvent] = []
         for index, stream in enumerate(embeddings.streams):
-            tracker = self._trackers.get(stream)
-            if tracker is None:
-                tracker = self._trackers[stream] = Tracker(stream, self._limits, self._evidence)
-            events += tracker.step(
+            events += self._tracker(stream).step(
                 int(embeddings.hops[index]),
                 (embeddings.vectors[index], context[index]),
                 (found[index], positions[index], similarity[index]),
@@ -79,6 +75,32 @@ class Matcher:
             )
         )
         return events
+
+    def _tracker(self, stream: str) -> Tracker:
+        tracker = self._trackers.get(stream)
+        if tracker is None:
+            tracker = self._trackers[stream] = Tracker(stream, self._limits, self._evidence)
+        return tracker
+
+    def _look_up(self, embeddings: Embeddings) -> tuple[NDArray[np.float32], NDArray[np.int64], NDArray[np.int64]]:
+        """Return similarities, reference ids and positions of the nearest, [n, NEIGHBOURS]; id -1 is none, or was not asked for.
+
+        A stream's first window in the batch is looked up if its tracker wants it; of later ones that is not known yet.
+        """
+        first = {stream: index for index, stream in reversed(list(enumerate(embeddings.streams)))}
+        asked = np.array(
+            [
+                first[stream] != index or self._tracker(stream).wants(int(embeddings.hops[index]))
+                for index, stream in enumerate(embeddings.streams)
+            ],
+            np.bool_,
+        )
+        shape = (len(asked), NEIGHBOURS)
+        similarity, rows = np.full(shape, -np.inf, np.float32), np.full(shape, -1, np.int64)
+        if asked.any():
+            similarity[asked], rows[asked] = self.library.search(embeddings.vectors[asked], NEIGHBOURS)
+        found, positions = self.library.locate(rows)
+        return similarity, np.where(rows >= 0, found, -1), positions
 
     def close(self, stream: str) -> list[PlayEvent]:
         """End the plays of a stream that is over."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.core.alignment import SPAN
-from monitor.core.hits import PROPOSALS, Hits
+from monitor.core.hits import FRESH, PROPOSALS, Hits
 
 
 def put(hits: Hits, hop: int, *found: tuple[int, int, float]) -> None:
@@ -22,7 +22,18 @@ def test_hits_on_one_diagonal_are_one_place_carried_to_now() -> None:
     hits = Hits(single=4.0)
     for hop in (10, 11, 13):
         put(hits, hop, (5, hop + 90, 1.0))
-    assert hits.proposals(15) == [(5, 105)]
+    assert hits.proposals(14) == [(5, 104)]
+
+
+def test_a_place_is_proposed_anew_only_where_something_points_at_it_anew() -> None:
+    """Places that had gathered a few hits were scored at every hop for twelve seconds, with the same result."""
+    hits = Hits(single=4.0)
+    for hop in (10, 11):
+        put(hits, hop, (5, hop + 90, 1.0))
+    assert hits.proposals(11 + FRESH - 1) == [(5, 101 + FRESH - 1)]
+    assert hits.proposals(11 + FRESH) == []
+    put(hits, 20, (5, 110, 1.0))
+    assert hits.proposals(20) == [(5, 110)]
 
 
 def test_one_weak_hit_needs_company_one_strong_does_not() -> None:
@@ -60,11 +71,11 @@ def test_hits_that_speak_against_count_nothing() -> None:
 
 def test_hits_older_than_the_span_are_forgotten() -> None:
     hits = Hits(single=4.0)
-    put(hits, 1, (5, 40, 9.0))
-    put(hits, SPAN, (6, 90, 9.0))
-    assert {who for who, _ in hits.proposals(SPAN)} == {5, 6}
-    put(hits, SPAN + 1)
-    assert hits.proposals(SPAN + 1) == [(6, 91)]
+    put(hits, 1, (5, 40, 3.0))
+    put(hits, SPAN, (5, 39 + SPAN, 0.5))
+    assert hits.proposals(SPAN) == [(5, 39 + SPAN)]
+    put(hits, SPAN + 1, (6, 90, 0.5))
+    assert hits.proposals(SPAN + 1) == []
 
 
 def test_proposals_are_limited_to_the_best() -> None:
