@@ -113,6 +113,16 @@ class Reference:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Kinship:
+    """A stretch of a reference that is the same sound as one of another reference, in hops."""
+
+    start: int
+    stop: int
+    other_id: int
+    other_start: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Table:
     """One generation of the catalogue as it lies on disk: how `catalog/` tells `index/` what to load.
 
@@ -132,6 +142,8 @@ class Table:
     hops: NDArray[np.int64]
     """Shape [references], at least 1: number of rows of each reference."""
     references: Mapping[int, Reference]
+    kin: Mapping[int, tuple[Kinship, ...]] = field(default_factory=dict)
+    """What references share with others; those that share nothing are not in it."""
 
 
 class EventKind(StrEnum):

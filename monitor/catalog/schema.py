@@ -16,11 +16,26 @@ from monitor.errors import CatalogError, ForeignFingerprints
 
 DATABASE = "catalog.db"
 LOCK = "catalog.lock"
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
+READABLE = ("1", "2")
+"""Layouts that can be read. Whoever opens a catalogue of layout 1 for changing brings it to 2; until then it knows no kinship."""
 BUSY_TIMEOUT_S = 10.0
 """How long to wait for another process's commit, which takes milliseconds; a disk may be slow."""
 
-TABLES = """
+KIN = """
+ALTER TABLE reference ADD COLUMN compared INTEGER NOT NULL DEFAULT 0;
+CREATE TABLE kin (
+    reference_id INTEGER NOT NULL REFERENCES reference (id) ON DELETE CASCADE,
+    start INTEGER NOT NULL, stop INTEGER NOT NULL,
+    other_id INTEGER NOT NULL REFERENCES reference (id) ON DELETE CASCADE,
+    other_start INTEGER NOT NULL,
+    PRIMARY KEY (reference_id, other_id, start, other_start)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX kin_other ON kin (other_id);
+"""
+"""What layout 2 has beyond 1: stretches of references that are the same sound, each from both sides, and whether a reference was
+compared with the others yet."""
+TABLES = f"""
 CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE reference (
     id INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -38,7 +53,7 @@ CREATE TABLE file (
     reference_id INTEGER NOT NULL REFERENCES reference (id) ON DELETE CASCADE
 ) STRICT;
 CREATE INDEX file_reference ON file (reference_id);
-"""
+{KIN}"""
 """`file` holds every file whose sound is that of a reference: the one it was added from and copies met later, so that a second
 `add` passes over all of them with a look at size and time."""
 
@@ -179,12 +194,19 @@ def read_meta(connection: sqlite3.Connection, folder: Path) -> dict[str, str]:
         CatalogError: Another version of the monitor made it.
     """
     meta = dict(connection.execute("SELECT key, value FROM meta").fetchall())
-    if meta.get("schema") != str(SCHEMA_VERSION):
+    if meta.get("schema") not in READABLE:
         raise CatalogError(
-            f"catalogue {folder} has layout {meta.get('schema', 'unknown')}, this monitor reads {SCHEMA_VERSION}: "
+            f"catalogue {folder} has layout {meta.get('schema', 'unknown')}, this monitor reads {' and '.join(READABLE)}: "
             "use the monitor it was made with"
         )
     return meta
+
+
+def bring_up(connection: sqlite3.Connection) -> None:
+    """Bring a catalogue of an older layout to the present one, wholly or not at all. Monitors from before then refuse it."""
+    (layout,) = connection.execute("SELECT value FROM meta WHERE key = 'schema'").fetchone()
+    if layout == "1":
+        connection.executescript(f"BEGIN IMMEDIATE; {KIN} UPDATE meta SET value = '{SCHEMA_VERSION}' WHERE key = 'schema'; COMMIT")
 
 
 def compare(folder: Path, stored: Recipe, wanted: Recipe) -> None:

@@ -15,7 +15,7 @@ import numpy as np
 from monitor.catalog import schema
 from monitor.core.recipe import Recipe
 from monitor.errors import CatalogError
-from monitor.messages import Reference, Table
+from monitor.messages import Kinship, Reference, Table
 
 COLUMNS = "id, path, pcm_sha256, title, artist, album, isrc, custom, duration_s, row_start, hops, added_utc"
 
@@ -130,6 +130,7 @@ class Store:
             meta = schema.read_meta(connection, self.folder)
             recipe = self._stored_recipe(meta)
             rows = connection.execute(f"SELECT {COLUMNS} FROM reference WHERE hops > 0 ORDER BY row_start").fetchall()
+            kin = _kin(connection, meta)
         entries = [entry_of(row) for row in rows]
         return Table(
             path=self.folder / schema.fingerprints_name(int(meta["number"])),
@@ -140,7 +141,20 @@ class Store:
             row_starts=np.array([entry.row_start for entry in entries], np.int64),
             hops=np.array([entry.hops for entry in entries], np.int64),
             references={entry.reference.id: entry.reference for entry in entries},
+            kin=kin,
         )
+
+    def kin(self) -> dict[int, tuple[Kinship, ...]]:
+        """Return what references share with others; those that share nothing are not in it."""
+        with schema.reading(self.folder) as connection:
+            return _kin(connection, schema.read_meta(connection, self.folder))
+
+    def uncompared(self) -> list[int]:
+        """Return the ids of the references of which it is not known yet what they share with others, rising."""
+        with schema.reading(self.folder) as connection:
+            old = schema.read_meta(connection, self.folder)["schema"] == "1"
+            rows = connection.execute(f"SELECT id FROM reference WHERE hops > 0 {'' if old else 'AND NOT compared'} ORDER BY id")
+            return [number for (number,) in rows]
 
     def numbers(self) -> Numbers:
         """Return the catalogue at a glance."""
@@ -159,6 +173,18 @@ class Store:
             holes=int(meta["rows"]) - hops,
             bytes_on_disk=sum(path.stat().st_size for path in self.folder.iterdir() if path.is_file()),
         )
+
+
+def _kin(connection: sqlite3.Connection, meta: dict[str, str]) -> dict[int, tuple[Kinship, ...]]:
+    if meta["schema"] == "1":
+        return {}
+    found: dict[int, list[Kinship]] = {}
+    rows = connection.execute(
+        "SELECT reference_id, start, stop, other_id, other_start FROM kin ORDER BY reference_id, start, other_id"
+    )
+    for number, start, stop, other_id, other_start in rows:
+        found.setdefault(number, []).append(Kinship(start=start, stop=stop, other_id=other_id, other_start=other_start))
+    return {number: tuple(shared) for number, shared in found.items()}
 
 
 def entry_of(row: sqlite3.Row | tuple[object, ...]) -> Entry:

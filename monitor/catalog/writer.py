@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import os
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -24,7 +24,7 @@ from monitor.catalog import moving, schema
 from monitor.catalog.store import Entry, Store
 from monitor.core.recipe import Recipe
 from monitor.errors import CatalogError
-from monitor.messages import Reference
+from monitor.messages import Kinship, Reference
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +64,7 @@ class Writer(Store):
                     schema.create(folder, recipe)
                 self._connection = schema.connect_writing(folder)
                 meta = schema.read_meta(self._connection, folder)
+                schema.bring_up(self._connection)
             self._number, self._rows = int(meta["number"]), int(meta["rows"])
             super().__init__(folder, recipe)
             self._mend()
@@ -171,7 +172,7 @@ class Writer(Store):
         row_start = self._append(vectors)
         with self._rows_kept_only_if_committed(row_start + len(vectors)), self._change() as connection:
             connection.execute(
-                "UPDATE reference SET path = ?, pcm_sha256 = ?, row_start = ?, hops = ? WHERE id = ?",
+                "UPDATE reference SET path = ?, pcm_sha256 = ?, row_start = ?, hops = ?, compared = 0 WHERE id = ?",
                 (mark.path, pcm_sha256, row_start, len(vectors), entry.reference.id),
             )
             _put_mark(connection, mark, entry.reference.id)
@@ -217,6 +218,30 @@ class Writer(Store):
         with schema.explained(self.folder):
             _put_mark(self._connection, mark, mark.reference_id)
 
+    def rows(self) -> NDArray[np.float16]:
+        """Map the fingerprints of all references, [rows, dim], and those of removed ones."""
+        if not self._rows:
+            return np.zeros((0, self.recipe.dim), np.float16)
+        return np.asarray(np.memmap(self.rows_path, np.float16, "r", shape=(self._rows, self.recipe.dim)))
+
+    def keep_kin(self, found: Mapping[int, Sequence[Kinship]]) -> None:
+        """Keep what references share with others, from both sides; each counts as compared from now on."""
+        with self._change() as connection:
+            for number, kin in found.items():
+                connection.execute("UPDATE reference SET compared = 1 WHERE id = ?", (number,))
+                for other in {one.other_id for one in kin}:
+                    connection.executemany(
+                        "DELETE FROM kin WHERE reference_id = ? AND other_id = ?", [(number, other), (other, number)]
+                    )
+                for one in kin:
+                    length = one.stop - one.start
+                    here, there = (number, one.start, one.other_id), (one.other_id, one.other_start, number)
+                    for (mine, start, other), other_start in ((here, one.other_start), (there, one.start)):
+                        connection.execute(
+                            "INSERT OR REPLACE INTO kin (reference_id, start, stop, other_id, other_start) VALUES (?, ?, ?, ?, ?)",
+                            (mine, start, start + length, other, other_start),
+                        )
+
     def remove(self, reference_ids: list[int]) -> None:
         """Forget references; their rows become holes until the next `rebuild`."""
         with self._change() as connection:
@@ -246,7 +271,8 @@ class Writer(Store):
     def moving(self, recipe: Recipe) -> Iterator[moving.Move]:
         """Write a new fingerprint file; at the end of the block one transaction switches to it and the old one is deleted.
 
-        References not put into the new file stay, without fingerprints. An exception leaves everything as it was.
+        References not put into the new file stay, without fingerprints. What was known of their kinship is forgotten. An exception
+        leaves everything as it was.
         """
         number = self._number + 1
         path = self.folder / schema.fingerprints_name(number)
@@ -263,7 +289,8 @@ class Writer(Store):
                 raise
         schema.sync_folder(self.folder)
         with self._rows_kept_only_if_committed(move.rows), self._change() as connection:
-            connection.execute("UPDATE reference SET row_start = 0, hops = 0")
+            connection.execute("UPDATE reference SET row_start = 0, hops = 0, compared = 0")
+            connection.execute("DELETE FROM kin")
             connection.executemany(
                 "UPDATE reference SET row_start = ?, hops = ?, pcm_sha256 = ?, duration_s = ? WHERE id = ?", move.placed
             )

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from monitor.catalog.ingest import FileDone
     from monitor.catalog.store import Store
+    from monitor.catalog.writer import Writer
     from monitor.core.recipe import Recipe
     from monitor.encoder.engine import Engine
     from monitor.settings import Settings
@@ -109,6 +110,7 @@ def add(arguments: argparse.Namespace) -> int:
             watch.say(f"{sheet}: names {path}, which is not there")
         if not found.files:
             watch.say("no audio files found; name a file itself to have it tried whatever its ending")
+        _compare(store)
     if found.passed_over:
         endings = ", ".join(f"{count} {ending}" for ending, count in sorted(found.passed_over.items()))
         print(f"left alone, by their endings: {endings}")
@@ -122,11 +124,16 @@ def list_(arguments: argparse.Namespace) -> int:
     from monitor.catalog.store import Store
     from monitor.cli import catalog_output as output
 
-    entries = Store(settings_and_catalog(arguments)[1]).entries()
+    store = Store(settings_and_catalog(arguments)[1])
+    entries, kin = store.entries(), store.kin()
     if arguments.format == "table":
-        output.print_list(entries)
-    else:
-        output.print_records([output.record(entry) for entry in entries], output.Format(arguments.format))
+        output.print_list(entries, kin)
+        return 0
+    records: list[dict[str, Any]] = [
+        {**output.record(entry), "same_sound_in": sorted({one.other_id for one in kin.get(entry.reference.id, ())})}
+        for entry in entries
+    ]
+    output.print_records(records, output.Format(arguments.format))
     return 0
 
 
@@ -135,10 +142,16 @@ def show(arguments: argparse.Namespace) -> int:
     from monitor.catalog.store import Store
     from monitor.cli import catalog_output as output
 
-    store = Store(settings_and_catalog(arguments)[1])
+    store, clock = Store(settings_and_catalog(arguments)[1]), output.clock
     numbers, status = _meant(store, arguments.keys)
+    kin = store.kin()
     records = [
-        {**output.record(entry), "pcm_sha256": entry.pcm_sha256, "files": store.files(entry.reference.id)}
+        {
+            **output.record(entry),
+            "pcm_sha256": entry.pcm_sha256,
+            "files": store.files(entry.reference.id),
+            "same_sound": output.same_sound(kin.get(entry.reference.id, ()), store.recipe.hop_s),
+        }
         for entry in (store.entry(number) for number in numbers)
     ]
     if arguments.format != "table":
@@ -147,6 +160,10 @@ def show(arguments: argparse.Namespace) -> int:
     for at, one in enumerate(records):
         custom = one.pop("custom")
         one["files"] = ", ".join(one["files"])
+        one["same_sound"] = "; ".join(
+            f"{clock(part['start_s'])}-{clock(part['end_s'])} in {part['id']} at {clock(part['other_start_s'])}"
+            for part in one["same_sound"]
+        )
         print("\n" if at else "", end="")
         output.print_pairs({**one, "duration_s": f"{one['duration_s']} ({output.clock(one['duration_s'])})", **custom})
     return status
@@ -247,6 +264,7 @@ def rebuild(arguments: argparse.Namespace) -> int:
             noted = watch.noted
         else:
             store.compact()
+        _compare(store)
         after = store.numbers()
     size = f"{before.bytes_on_disk} -> {after.bytes_on_disk} bytes"
     print(f"{folder}: {after.references} recordings, {after.fingerprints} fingerprints, {size}")
@@ -281,6 +299,22 @@ def _engine(settings: Settings) -> Engine:
     from monitor.encoder.engine import load_encoder
 
     return load_encoder(name=settings.encoder.name, device=settings.encoder.device, threads=settings.encoder.threads)
+
+
+def _compare(store: Writer) -> None:
+    """Find out what recordings that are new share with others; told where it takes a while."""
+    from monitor.catalog import kinship
+
+    total = len(store.uncompared())
+    if not total:
+        return
+    print(f"comparing {total} recordings with the catalogue …", flush=True)
+    kinship.compare(store)
+    alike = len(store.kin())
+    print(
+        f"{alike} recordings share sound with others (`monitor catalog list` names them)" if alike else "none share sound",
+        flush=True,
+    )
 
 
 def _index(store: Store) -> None:

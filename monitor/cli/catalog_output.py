@@ -20,6 +20,7 @@ from rich.text import Text
 
 from monitor.catalog.ingest import FileDone, Outcome
 from monitor.catalog.store import Entry
+from monitor.messages import Kinship
 
 
 class Format(StrEnum):
@@ -40,6 +41,19 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def same_sound(kin: Sequence[Kinship], hop_s: float) -> list[dict[str, Any]]:
+    """Return what a program is told of the stretches a reference shares with others."""
+    return [
+        {
+            "id": one.other_id,
+            "start_s": round(one.start * hop_s, 1),
+            "end_s": round((one.stop + 1) * hop_s, 1),
+            "other_start_s": round(one.other_start * hop_s, 1),
+        }
+        for one in kin
+    ]
 
 
 def record(entry: Entry) -> dict[str, Any]:
@@ -72,14 +86,15 @@ def print_records(records: Sequence[Mapping[str, Any]], form: Format) -> None:
     writer.writerows(flat)
 
 
-def print_list(entries: Iterable[Entry]) -> None:
-    """Print references as a table."""
-    table = Table("id", "artist", "title", "album", "ISRC", "length", box=None, header_style="bold")
+def print_list(entries: Iterable[Entry], kin: Mapping[int, Sequence[Kinship]]) -> None:
+    """Print references as a table, each with those that it shares sound with."""
+    table = Table("id", "artist", "title", "album", "ISRC", "length", "same sound in", box=None, header_style="bold")
     table.columns[0].justify = table.columns[5].justify = "right"
     for entry in entries:
         who = entry.reference
         length = clock(who.duration_s) if entry.hops else "no fingerprints"
-        table.add_row(*(Text(plain(cell)) for cell in (who.id, who.artist, who.title, who.album, who.isrc, length)))
+        alike = ", ".join(map(str, sorted({one.other_id for one in kin.get(who.id, ())})))
+        table.add_row(*(Text(plain(cell)) for cell in (who.id, who.artist, who.title, who.album, who.isrc, length, alike)))
     Console(width=None if sys.stdout.isatty() else 240).print(table)
 
 

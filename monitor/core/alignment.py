@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard
+from monitor.messages import Kinship
 
 SPEEDS = (0.94, 0.96, 0.98, 1.0, 1.02, 1.04, 1.06)
 """Half a step off, a line is half a hop wrong after 25 hops: as far as a fingerprint can tell."""
@@ -42,6 +43,10 @@ class References(Protocol):
 
     def fingerprints(self, reference_id: int, start: int, stop: int) -> NDArray[np.float32]:
         """Vectors [stop - start, dim] of consecutive hops of a reference."""
+        ...
+
+    def kin(self, reference_id: int, /) -> Sequence[Kinship]:
+        """What a reference shares with others."""
         ...
 
 

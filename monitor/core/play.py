@@ -230,7 +230,7 @@ class LivePlay:
         return True
 
     def _refit(self) -> None:
-        """Fit the line through the noted positions; where the last ones have left it, the speed has changed, and they begin anew."""
+        """Fit the line through the noted positions; where the last have left it, the speed has changed, and they begin anew."""
         self._unfitted = 0
         if len(self._points) < TRUSTED or self._points[-1][0] - self._points[0][0] < TRUSTED:
             return

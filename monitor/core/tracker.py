@@ -20,9 +20,10 @@ from numpy.typing import NDArray
 from monitor.core.alignment import SPAN, Alignment, References, score, stored
 from monitor.core.evidence import Evidence
 from monitor.core.hits import Hits
+from monitor.core.kinship import SAME_SOUND
 from monitor.core.play import Line, LivePlay, along
 from monitor.core.ring import Heard, Ring
-from monitor.messages import EventKind, Play, PlayEvent
+from monitor.messages import EventKind, Kinship, Play, PlayEvent
 
 START_AFTER_S = 0.3
 """How far into its first window that speaks for it a recording begins, on average (measured on validation, foreground)."""
@@ -34,8 +35,6 @@ HINT_SHARE = 0.3
 """Share of the needed evidence from which on it is worth looking farther back for the rest."""
 LONG_FACTOR = 2.6
 """How many times the needed evidence is asked for then, on the curve for following, which is kinder to weak windows."""
-SAME_SOUND = 0.7
-"""Mean similarity of two stored stretches from which on they count as the same sound under two names, however they were cut."""
 LOOK_EVERY = 4
 """Hops between lookups while a play is clearly heard."""
 UNHEARD = 4
@@ -54,11 +53,14 @@ _HEARD = np.ones(1, np.bool_)
 class _Nothing:
     """No references, before any are told."""
 
-    def hops(self, reference_id: int) -> int:
+    def hops(self, reference_id: int) -> int:  # noqa: ARG002
         return 0
 
-    def fingerprints(self, reference_id: int, start: int, stop: int) -> NDArray[np.float32]:
+    def fingerprints(self, reference_id: int, start: int, stop: int) -> NDArray[np.float32]:  # noqa: ARG002
         raise KeyError(reference_id)
+
+    def kin(self, _reference_id: int) -> tuple[Kinship, ...]:
+        return ()
 
 
 _NOTHING = _Nothing()
@@ -206,6 +208,17 @@ class Tracker:
         for play in (*self._live, *self._past):
             play.references = references
             play.rivals = [rival for rival in play.rivals if references.hops(rival.reference_id)]
+        for play in self._live:
+            self._add_kin(play)
+
+    def _add_kin(self, play: LivePlay) -> None:
+        """Take up what the catalogue knows to be the same sound as what was heard of a play."""
+        first, last = play.line.at(play.first_hop), play.line.at(play.last_hop)
+        kin = [one for one in self._references.kin(play.reference_id) if one.start <= last and one.stop > first]
+        if kin:
+            heard = self._ring.last(self._ring.capacity)
+            for one in kin:
+                play.add_rival(one.other_id, one.other_start - one.start, heard)
 
     def _on_line(self, who: int, position: int, hop: int) -> bool:
         """Say whether a live play that is being heard, or what sounds like it, already is at this place."""
@@ -250,6 +263,7 @@ class Tracker:
 
     def _jump(self, play: LivePlay, found: Alignment) -> None:
         play.jump(found, self._ring)
+        self._add_kin(play)
         self._saying.append((EventKind.UPDATED, play))
 
     def _begin(self, found: Alignment, recent: list[LivePlay], least: float) -> None:
@@ -274,6 +288,8 @@ class Tracker:
                 self._saying.append((EventKind.RETRACTED, play))
         self._count = number
         self._live.append(begun)
+        self._add_kin(begun)
+        begun.yield_to_best()
         self._saying.append((EventKind.STARTED, begun))
 
     def _explained_away(self, play: LivePlay, by: LivePlay) -> bool:

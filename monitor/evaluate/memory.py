@@ -10,7 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.messages import Reference
+from monitor.messages import Kinship, Reference
 
 
 class MemoryLibrary:
@@ -47,6 +47,10 @@ class MemoryLibrary:
         """Return stored vectors of a reference."""
         first = int(self._starts[reference_id - 1])
         return self._table[first + start : first + stop]
+
+    def kin(self, _reference_id: int) -> tuple[Kinship, ...]:
+        """Return nothing: only catalogues that stay are compared with themselves."""
+        return ()
 
     def reference(self, reference_id: int) -> Reference:
         """Return who it is."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from monitor.index import ivfpq
 from monitor.index.parts import Compressed, Exact, Part, best, gpus
 from monitor.index.rows import Rows
-from monitor.messages import Reference, Table
+from monitor.messages import Kinship, Reference, Table
 
 EXACT_ROWS = 500_000
 """Up to here (70 hours of recordings) every row is compared: 256 MB, and the answer is exact."""
@@ -77,6 +77,10 @@ class Snapshot:
     def fingerprints(self, reference_id: int, start: int, stop: int) -> NDArray[np.float32]:
         """Return stored vectors [stop - start, dim] of a reference."""
         return self._rows.fingerprints(reference_id, start, stop)
+
+    def kin(self, reference_id: int) -> tuple[Kinship, ...]:
+        """Return what a reference shares with others."""
+        return self._rows.table.kin.get(reference_id, ())
 
     def reference(self, reference_id: int) -> Reference:
         """Return who it is."""

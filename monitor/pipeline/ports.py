@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.messages import Chunk, Detection, Hint, Reference
+from monitor.messages import Chunk, Detection, Hint, Kinship, Reference
 
 
 class Source(Protocol):
@@ -73,6 +73,10 @@ class Library(Protocol):
 
     def fingerprints(self, reference_id: int, start: int, stop: int) -> NDArray[np.float32]:
         """Stored vectors [stop - start, dim] of hops start to stop of a reference; the range lies within the reference."""
+        ...
+
+    def kin(self, reference_id: int, /) -> Sequence[Kinship]:
+        """What it shares with other references; nothing when it is not in this generation."""
         ...
 
     def reference(self, reference_id: int) -> Reference:

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.evidence import Evidence
+from monitor.core.kinship import SAME_SOUND, longest, shared
 from monitor.core.tracker import Tracker, TrackerLimits
-from monitor.messages import EventKind, Play, PlayEvent, Reference
+from monitor.messages import EventKind, Kinship, Play, PlayEvent, Reference
 
 DIM = 128
 SLOTS_A_SECOND = 20
@@ -135,6 +136,20 @@ class Shelf:
     def fingerprints(self, reference_id: int, start: int, stop: int) -> NDArray[np.float32]:
         rows = self._vectors.get(reference_id)
         return np.zeros((0, DIM), np.float32) if rows is None else rows[start:stop]
+
+    def kin(self, reference_id: int) -> tuple[Kinship, ...]:
+        return tuple(
+            Kinship(start=start, stop=stop, other_id=other, other_start=start + diagonal)
+            for other, rows in self._vectors.items()
+            if other != reference_id
+            for start, stop, diagonal in self._shared(reference_id, rows)
+        )
+
+    def _shared(self, reference_id: int, rows: NDArray[np.float32]) -> list[tuple[int, int, int]]:
+        mine = self._vectors.get(reference_id, rows[:0])
+        places = np.argwhere(mine @ rows.T >= SAME_SOUND)
+        diagonals = np.unique(places[:, 1] - places[:, 0]).tolist()
+        return longest([(*one, diagonal) for diagonal in diagonals for one in shared(mine, rows, diagonal)])
 
     def reference(self, reference_id: int) -> Reference:
         return Reference(
