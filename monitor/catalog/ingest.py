@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.catalog import tags
+from monitor.catalog import kinship, tags
 from monitor.catalog.batches import Encode, Fingerprints
 from monitor.catalog.store import Entry
 from monitor.catalog.supply import Decode, Known, Mark, Supply, Unusable, Whole
@@ -152,6 +152,8 @@ def add(
 ) -> None:
     """Add audio files to a catalogue, each committed when it is through; memory does not grow with their number or length.
 
+    At the end it is found out what the new ones share with others.
+
     Args:
         paths: Absolute paths of the files, each once.
         store: The catalogue.
@@ -181,3 +183,4 @@ def add(
                         run.through(whole, vectors, names(whole.path))
         for whole, vectors in fingerprints.finish():
             run.through(whole, vectors, names(whole.path))
+    kinship.compare(store)

@@ -26,6 +26,8 @@ QUERIES = 1024
 VOTES = 2
 """Windows that must agree on a place before it is looked at closely."""
 
+DIAGONALS = 64
+"""Places in one other recording that are looked at closely, at most: two drones fit each other everywhere."""
 _DIAGONALS = 1 << 24
 """More than there are diagonals between two recordings: 24 days of sound."""
 
@@ -91,11 +93,16 @@ def _near(some: Sequence[Entry], order: Sequence[Entry], table: NDArray[np.float
         keys = (owner[query[good]] * len(order) + at[good]) * _DIAGONALS + hop[good] - place[query[good]] + _DIAGONALS // 2
         for key, count in zip(*(found.tolist() for found in np.unique(keys, return_counts=True)), strict=True):
             votes[key] += count
-    places: list[set[tuple[int, int]]] = [set() for _ in some]
+    agreed: defaultdict[int, list[tuple[int, int]]] = defaultdict(list)
     for key, count in votes.items():
-        if count + votes.get(key - 1, 0) + votes.get(key + 1, 0) >= VOTES:
+        company = count + votes.get(key - 1, 0) + votes.get(key + 1, 0)
+        if company >= VOTES:
             pair, diagonal = divmod(key, _DIAGONALS)
-            places[pair // len(order)].add((int(numbers[pair % len(order)]), diagonal - _DIAGONALS // 2))
+            agreed[pair].append((-company, diagonal - _DIAGONALS // 2))
+    places: list[set[tuple[int, int]]] = [set() for _ in some]
+    for pair, found in agreed.items():
+        number = int(numbers[pair % len(order)])
+        places[pair // len(order)] |= {(number, diagonal) for _, diagonal in sorted(found)[:DIAGONALS]}
     return list(zip(some, places, strict=True))
 
 

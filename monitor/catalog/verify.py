@@ -52,12 +52,6 @@ def verify(store: Store, recipe: Recipe | None = None) -> Iterator[Finding]:
     yield from _rows(table)
     yield from _strays(store.folder, table)
     yield from _files(store, entries)
-    uncompared = len(store.uncompared())
-    if uncompared:
-        yield Finding(
-            text=f"{uncompared} references were not compared with the others yet; the next `add` or `rebuild` does it",
-            harmless=True,
-        )
 
 
 def _ranges(table: Table) -> Iterator[Finding]:

@@ -18,7 +18,6 @@ if TYPE_CHECKING:
 
     from monitor.catalog.ingest import FileDone
     from monitor.catalog.store import Store
-    from monitor.catalog.writer import Writer
     from monitor.core.recipe import Recipe
     from monitor.encoder.engine import Engine
     from monitor.settings import Settings
@@ -110,11 +109,11 @@ def add(arguments: argparse.Namespace) -> int:
             watch.say(f"{sheet}: names {path}, which is not there")
         if not found.files:
             watch.say("no audio files found; name a file itself to have it tried whatever its ending")
-        _compare(store)
     if found.passed_over:
         endings = ", ".join(f"{count} {ending}" for ending, count in sorted(found.passed_over.items()))
         print(f"left alone, by their endings: {endings}")
     print(f"{folder}: {watch.summary()}")
+    _say_kin(store)
     _index(store)
     return 1 if watch.noted else 0
 
@@ -232,6 +231,7 @@ def stats(arguments: argparse.Namespace) -> int:
     numbers["duration_s"] = round(numbers["duration_s"], 1)
     numbers |= {"encoder": store.recipe.name, "recipe": store.recipe.hash, "index": "compressed" if large else "exact"}
     numbers["index_rows"] = ivfpq.covered(store.table()) if large else numbers["fingerprints"]
+    numbers |= {"sharing_sound": len(store.kin()), "not_compared_yet": len(store.uncompared())}
     if arguments.format == "table":
         output.print_pairs({**numbers, "duration_s": f"{numbers['duration_s']} ({output.clock(numbers['duration_s'])})"})
     else:
@@ -241,6 +241,7 @@ def stats(arguments: argparse.Namespace) -> int:
 
 def rebuild(arguments: argparse.Namespace) -> int:
     """Compact the catalogue, or make its fingerprints anew. 1: a recording has no fingerprints now."""
+    from monitor.catalog import kinship
     from monitor.catalog.anew import fingerprint_anew
     from monitor.catalog.writer import Writer
     from monitor.cli.catalog_output import Watch
@@ -264,10 +265,11 @@ def rebuild(arguments: argparse.Namespace) -> int:
             noted = watch.noted
         else:
             store.compact()
-        _compare(store)
+        kinship.compare(store)
         after = store.numbers()
     size = f"{before.bytes_on_disk} -> {after.bytes_on_disk} bytes"
     print(f"{folder}: {after.references} recordings, {after.fingerprints} fingerprints, {size}")
+    _say_kin(store)
     _index(store)
     return 1 if noted else 0
 
@@ -301,20 +303,10 @@ def _engine(settings: Settings) -> Engine:
     return load_encoder(name=settings.encoder.name, device=settings.encoder.device, threads=settings.encoder.threads)
 
 
-def _compare(store: Writer) -> None:
-    """Find out what recordings that are new share with others; told where it takes a while."""
-    from monitor.catalog import kinship
-
-    total = len(store.uncompared())
-    if not total:
-        return
-    print(f"comparing {total} recordings with the catalogue …", flush=True)
-    kinship.compare(store)
+def _say_kin(store: Store) -> None:
     alike = len(store.kin())
-    print(
-        f"{alike} recordings share sound with others (`monitor catalog list` names them)" if alike else "none share sound",
-        flush=True,
-    )
+    if alike:
+        print(f"{alike} recordings share sound with others: see `monitor catalog list`; they are named as a group until told apart")
 
 
 def _index(store: Store) -> None:
