@@ -28,6 +28,28 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     one.set_defaults(run=identify)
     _common(one)
 
+    one = actions.add_parser("retrieval", help="the papers' protocols for any encoders side by side, public-test split")
+    one.add_argument(
+        "--encoder", nargs="+", default=["compact"], help="installed encoders, or .safetensors files (default: compact)"
+    )
+    one.add_argument("--out", type=Path, default=Path("evaluation"), help="folder for the tables (default: %(default)s)")
+    one.add_argument(
+        "--protocols",
+        nargs="+",
+        default=["nmfp"],
+        choices=("nmfp", "snr", "distortions", "codes", "padding"),
+        help="which (default: nmfp, seven minutes on two quiet cores)",
+    )
+    one.add_argument("--conditions", nargs="*", default=[], help="only these (default: all)")
+    one.add_argument("--tracks", type=int, default=120, help="recordings looked for, six starts each (default: %(default)s)")
+    one.add_argument("--padding", type=int, default=1_000_000, help="made fingerprints beside the real (default: %(default)s)")
+    one.add_argument(
+        "--recordings", type=Path, help="a .tsv of recording and reference files: majority vote, given such recordings"
+    )
+    one.add_argument("--seed", type=int, default=1)
+    one.set_defaults(run=retrieval)
+    _common(one)
+
 
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -60,4 +82,26 @@ def identify(arguments: argparse.Namespace) -> int:
     cache = arguments.cache or default_cache()
     table = measure(cache, arguments.out, arguments.seconds, arguments.seed, arguments.device, arguments.conditions, print)
     print(table)
+    return 0
+
+
+def retrieval(arguments: argparse.Namespace) -> int:
+    """Run the papers' protocols."""
+    from monitor.encoder.engine import load_encoder, pick_device
+    from monitor.evaluate.protocols import Bench, Wanted
+    from monitor.train.data import default_cache
+
+    engines = {Path(name).stem: load_encoder(name, arguments.device) for name in arguments.encoder}
+    wanted = Wanted(
+        cache=arguments.cache or default_cache(),
+        out=arguments.out,
+        protocols=arguments.protocols,
+        conditions=arguments.conditions,
+        tracks=arguments.tracks,
+        padding=arguments.padding,
+        seed=arguments.seed,
+        search=pick_device(arguments.device),
+        recordings=arguments.recordings,
+    )
+    Bench(engines, wanted, print).measure()
     return 0

@@ -18,6 +18,7 @@ from monitor.train import rooms
 from monitor.train.data import Clips
 from monitor.train.degrade import Chain, Degrader
 from monitor.train.sampler import resample
+from monitor.train.stretch import stretched
 
 PAST_S = 1.0
 """Sound before the query, so that rooms ring into it."""
@@ -31,6 +32,13 @@ class Condition:
 
     chain: Chain = NOTHING
     speed: float = 1.0
+    """Pitch and tempo together."""
+    tempo: float = 1.0
+    """At the same pitch."""
+    pitch: float = 1.0
+    """At the same tempo."""
+    codec: str = ""
+    """One of `train/codecs.py`: cut from the original file, for whoever has it; `Studio` knows sound only."""
 
 
 CONDITIONS: Mapping[str, Condition] = {
@@ -45,6 +53,27 @@ CONDITIONS: Mapping[str, Condition] = {
     "speed -5 %": Condition(speed=0.95),
     "station chain": Condition(chain=Chain().only(compress=1.0, equalise=1.0, clip=1.0)),
 }
+
+
+SNR: Mapping[str, Condition] = {
+    f"noise {level} dB and room": Condition(chain=Chain().only(noise=1.0, noise_db=(float(level), float(level)), room=1.0))
+    for level in (0, 5, 10, 15)
+}
+"""Nikou and Giannakopoulos, 2025."""
+CODEC: Mapping[str, Condition] = {"MP3 24 kbit/s": Condition(codec="mp3-24")}
+DISTORTIONS: Mapping[str, Condition] = {
+    **{f"tempo {100 * tempo - 100:+.0f} %": Condition(tempo=tempo) for tempo in (0.9, 0.95, 1.05, 1.1)},
+    **{f"pitch {100 * pitch - 100:+.0f} %": Condition(pitch=pitch) for pitch in (0.94, 0.97, 1.03, 1.06)},
+    "low-pass 2 kHz": Condition(chain=Chain().only(band=1.0, low_pass_hz=(2000.0, 2000.0), high_pass_hz=(20.0, 20.0))),
+    "high-pass 1 kHz": Condition(chain=Chain().only(band=1.0, low_pass_hz=(3900.0, 3900.0), high_pass_hz=(1000.0, 1000.0))),
+    "equaliser": Condition(chain=Chain().only(equalise=1.0)),
+    "compressor": Condition(chain=Chain().only(compress=1.0)),
+    "clipping": Condition(chain=Chain().only(clip=1.0)),
+    "room": Condition(chain=Chain().only(room=1.0)),
+    **{f"noise {level} dB": Condition(chain=Chain().only(noise=1.0, noise_db=(float(level), float(level)))) for level in (0, 10)},
+    **{name.replace("-", " "): Condition(codec=name) for name in ("mp3-16", "mp3-48", "aac-24", "opus-16", "opus-24")},
+}
+"""One at a time, in the manner of the comparison of music foundation models (arXiv 2511.05399)."""
 
 
 class Studio:
@@ -73,11 +102,21 @@ class Studio:
         offset = max(-first, 0)
         cut[offset : offset + len(inside)] = inside
         sound = torch.from_numpy(resample(cut, size + past))[None]
+        if condition.tempo * condition.pitch != 1.0:
+            sound = self._stretched(recording, round((at_s - PAST_S * condition.tempo) * rate), size + past, condition)
         heard = self._degrader(condition.chain, 1 << (size + 2 * past).bit_length())(
             sound, self._laid(self._voices, size + past), self._laid(self._noises, size + past), sound, size
         )
         result: NDArray[np.float32] = (heard[0] * 0.7).numpy()
         return result
+
+    def _stretched(self, recording: NDArray[np.float32], first: int, size: int, condition: Condition) -> torch.Tensor:
+        """Change tempo or pitch alone: a turntable for the pitch, a phase vocoder for the rest."""
+        taken = round(size * condition.tempo / 160) * 160
+        turned = round(taken / condition.pitch / 160) * 160
+        cut = recording[max(first, 0) : max(first + taken, 0)]
+        cut = np.pad(cut, (max(-first, 0), max(taken - len(cut) - max(-first, 0), 0)))
+        return stretched(torch.from_numpy(resample(cut, turned))[None], torch.tensor([turned / size]), size)
 
     def _degrader(self, chain: Chain, fft: int) -> Degrader:
         """Return the degrader of a chain; making one transforms all rooms, so it is kept."""

@@ -13,6 +13,7 @@ starfighter (1). The same pieces in other encodings stay: frozen-bubble ogg and 
 (2), warzone menu and menu_enhanced, freedroidrpg AmbientBattle and TechBattle, naev ambient2 and ambient2_5.
 """
 
+import copy
 import hashlib
 import json
 import os
@@ -77,6 +78,12 @@ class Clips:
         self.length: NDArray[np.int64] = np.array([clip.length for clip in clips], np.int64)
         self.paths = [clip.path for clip in clips]
         self.packages = [clip.package for clip in clips]
+
+    def with_samples(self, pcm: NDArray[np.int16]) -> "Clips":
+        """Returns the same clips with other samples in the same places."""
+        other = copy.copy(self)
+        other.pcm = pcm
+        return other
 
     def __len__(self) -> int:
         return len(self.paths)

@@ -55,7 +55,7 @@ class Positives:
     """Read from what has been through a codec (`train/codecs.py`), where there is any."""
 
 
-class Shelf:
+class Samples:
     """Packed clips where they are read from: the mapped file, or all of them in the memory of the training device."""
 
     def __init__(self, clips: Clips, device: torch.device, *, resident: bool) -> None:
@@ -105,7 +105,7 @@ class Sampler:
         self._device = device or torch.device("cpu")
         held = self._device.type != "cpu" if resident is None else resident
         self._music, self._voices, self._noises, *self._coded = (
-            Shelf(clips, self._device, resident=held) for clips in (music, voices, noises, *coded)
+            Samples(clips, self._device, resident=held) for clips in (music, voices, noises, *coded)
         )
         self._positives, self._batch, self._window = positives, batch, window
         self._random = np.random.default_rng(seed)
@@ -165,7 +165,7 @@ class Sampler:
         pitched = np.select([kind < speed, kind < tempo, kind < pitch], [size, taken, steps(wanted.pitch)], size)
         return taken, pitched
 
-    def _stretches(self, shelf: Shelf, rows: int) -> torch.Tensor:
+    def _stretches(self, shelf: Samples, rows: int) -> torch.Tensor:
         size = 2 * self._window
         return shelf.read(self._random.integers(0, len(shelf.clips.pcm) - size, rows), size)
 

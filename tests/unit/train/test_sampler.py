@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from monitor.train.data import Clips, open_split
-from monitor.train.sampler import Positives, Sampler, Shelf, resample
+from monitor.train.sampler import Positives, Sampler, Samples, resample
 from tests.unit.train.clips import pack_clips
 
 
@@ -53,7 +53,7 @@ def test_shapes_and_seed(clips: dict[str, Clips], resident: bool) -> None:
 
 def test_from_the_devices_memory_comes_what_comes_from_the_file(clips: dict[str, Clips]) -> None:
     at = np.array([7, 12_345])
-    read = [Shelf(clips["music"], torch.device("cpu"), resident=resident).read(at, 9) for resident in (False, True)]
+    read = [Samples(clips["music"], torch.device("cpu"), resident=resident).read(at, 9) for resident in (False, True)]
     assert torch.equal(*read)
     np.testing.assert_array_equal(read[0][1], clips["music"].pcm[12_345:12_354].astype(np.float32) / 32768.0)
     both = [sampler(clips, 3, resident, **EVERYTHING).draw() for resident in (False, True)]

@@ -1,0 +1,101 @@
+"""Fingerprints of many recordings in one table, and rows that pad it to the size of a large catalogue.
+
+Knows where each recording's rows begin. Padding is made of real fingerprints of recordings that are not looked for: two stretches
+of different recordings, added with weights whose squares add to one, and scaled to unit length again. So the mean and the second
+moments are those of real fingerprints, and neighbours in time resemble each other as real ones do; `evaluate/padding.py` measures
+whether the rivals they make are as strong. (Baldini et al., arXiv 2509.18620, sample them from a rectified flow.)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from monitor.core.recipe import Recipe
+from monitor.train.data import Clips
+
+Encode = Callable[[NDArray[np.float32]], NDArray[np.float32]]
+"""Windows [n, samples] in, fingerprints [n, dim] out."""
+STRETCH = 240
+"""Rows of one made-up recording: two minutes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shelf:
+    """Fingerprints of recordings, one after another."""
+
+    table: torch.Tensor
+    """float16 [rows, dim]."""
+    start: NDArray[np.int64]
+    """First row of each recording, and one more: the number of rows."""
+
+    def owner(self, rows: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the number of the recording that each row belongs to."""
+        return np.searchsorted(self.start, rows, side="right") - 1
+
+    def recordings(self) -> list[torch.Tensor]:
+        """Return the rows of each recording."""
+        return [self.table[a:b] for a, b in zip(self.start[:-1], self.start[1:], strict=True)]
+
+
+def joined(shelves: Sequence[Shelf]) -> Shelf:
+    """Return one shelf with the recordings of all, in order."""
+    offsets = np.cumsum([0, *(len(shelf.table) for shelf in shelves)])
+    starts = [shelf.start[:-1] + offset for shelf, offset in zip(shelves, offsets, strict=False)]
+    return Shelf(table=torch.cat([shelf.table for shelf in shelves]), start=np.concatenate([*starts, offsets[-1:]]))
+
+
+def fingerprinted(clips: Clips, encode: Encode, recipe: Recipe, kept: Path | None = None) -> Shelf:
+    """Fingerprint every recording on the hop grid; recordings shorter than a window have no rows.
+
+    Args:
+        clips: The recordings.
+        encode: The encoder.
+        recipe: Its recipe.
+        kept: A file that is read if it is there, and written if not: an hour of recordings takes some seconds of a core.
+    """
+    hops = np.maximum((clips.length - recipe.window_samples) // recipe.hop_samples + 1, 0)
+    start = np.concatenate([[0], np.cumsum(hops)])
+    if kept is not None and kept.is_file() and kept.stat().st_size == 2 * recipe.dim * int(start[-1]):
+        table = np.fromfile(kept, np.float16).reshape(-1, recipe.dim)
+        return Shelf(table=torch.from_numpy(table), start=start)
+    table = np.zeros((int(start[-1]), recipe.dim), np.float16)
+    for number, (at, length) in enumerate(zip(clips.start, clips.length, strict=True)):
+        if hops[number]:
+            sound = clips.pcm[at : at + length].astype(np.float32) / 32768.0
+            windows = np.lib.stride_tricks.sliding_window_view(sound, recipe.window_samples)[:: recipe.hop_samples]
+            table[start[number] : start[number + 1]] = encode(windows)
+    if kept is not None:
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        partial = kept.with_suffix(".partial")
+        table.tofile(partial)
+        partial.replace(kept)
+    return Shelf(table=torch.from_numpy(table), start=start)
+
+
+def padding(real: Shelf, rows: int, seed: int, weight: float = 0.9) -> Shelf:
+    """Make `rows` fingerprints out of real ones that are not looked for; the same seed makes the same.
+
+    Args:
+        real: What they are made of.
+        rows: How many.
+        seed: Of the draws.
+        weight: Of the first stretch; that of the second is such that the squares add to one.
+    """
+    random = np.random.default_rng(seed)
+    table = torch.empty(rows, real.table.shape[1], dtype=torch.float16)
+    other = (1.0 - weight**2) ** 0.5
+    per_round = 256
+    places = torch.arange(STRETCH)
+    for at in range(0, rows, per_round * STRETCH):
+        starts = torch.from_numpy(random.integers(0, len(real.table), (2, per_round)))
+        one, two = (starts[:, :, None] + places) % len(real.table)
+        mixed = weight * real.table[one].float() + other * real.table[two].float()
+        made = torch.nn.functional.normalize(mixed.flatten(0, 1), dim=1)[: rows - at]
+        table[at : at + len(made)] = made.half()
+    return Shelf(table=table, start=np.append(np.arange(0, rows, STRETCH), rows))
