@@ -50,6 +50,21 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     one.set_defaults(run=retrieval)
     _common(one)
 
+    one = actions.add_parser("broadcast", help="station-hours with exact truth through the pipeline: the broadcast benchmark")
+    one.add_argument(
+        "--out", type=Path, default=Path("broadcast"), help="folder for the page; kept work is used again (default: %(default)s)"
+    )
+    one.add_argument(
+        "--split", default="public-test", help="validation, public-test, or demo: a dozen shipped clips (default: %(default)s)"
+    )
+    one.add_argument("--hours", type=float, default=4.0, help="station-hours of all conditions together (default: %(default)s)")
+    one.add_argument("--seed", type=int, default=1)
+    one.add_argument("--conditions", nargs="*", default=(), help="only these, each as long as in a whole run (default: all)")
+    one.add_argument("--catalogue", type=int, default=1000, help="recordings in it, impostors included (default: %(default)s)")
+    one.add_argument("--encoder", default="compact", help="an installed encoder, or a .safetensors file (default: %(default)s)")
+    one.set_defaults(run=broadcast)
+    _common(one)
+
 
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -104,4 +119,29 @@ def retrieval(arguments: argparse.Namespace) -> int:
         recordings=arguments.recordings,
     )
     Bench(engines, wanted, print).measure()
+    return 0
+
+
+def broadcast(arguments: argparse.Namespace) -> int:
+    """Run the broadcast benchmark."""
+    from monitor.errors import ConfigError
+    from monitor.evaluate.broadcast.measure import measure
+    from monitor.evaluate.broadcast.page import Wish
+    from monitor.evaluate.broadcast.plan import CONDITIONS
+    from monitor.train.data import default_cache
+
+    unheard = [name for name in arguments.conditions if name not in CONDITIONS]
+    if unheard:
+        raise ConfigError(f"no such condition: {', '.join(unheard)}; there are: {', '.join(CONDITIONS)}")
+    wish = Wish(
+        split=arguments.split,
+        hours=arguments.hours,
+        seed=arguments.seed,
+        conditions=arguments.conditions,
+        recordings=arguments.catalogue,
+        encoder=arguments.encoder,
+        device=arguments.device,
+    )
+    print(measure(arguments.cache or default_cache(), arguments.out, wish, lambda line: print(line, flush=True)))
+    print(f"{arguments.out}/broadcast.md: this page; beside it its pictures, readme.md, failures.txt and broadcast.json")
     return 0

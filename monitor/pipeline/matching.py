@@ -49,6 +49,11 @@ class Matcher:
         per_hop = self._settings.false_alarms_per_day * self._recipe.hop_s / DAY_S
         self._needed = KINSHIP * self._evidence.needed(library.rows, per_hop)
 
+    @property
+    def needed(self) -> float:
+        """Evidence a play needs to be told, in nats."""
+        return self._needed
+
     def match(self, embeddings: Embeddings) -> list[PlayEvent]:
         """Take a batch, hops rising within each stream; return what there is to say."""
         started_s = time.monotonic()

@@ -1,0 +1,1 @@
+"""The broadcast benchmark: station-hours with exact truth through the real pipeline, judged by the rules of BAF."""

@@ -1,0 +1,70 @@
+"""The catalogue of a run: the split's known recordings, the made spots and jingles, and impostors up to the size asked for.
+
+Knows the format that `catalog/` hands to `index/`, so that the search is the product's own, exact or compressed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.core.recipe import Recipe
+from monitor.evaluate.broadcast.impostors import Impostors
+from monitor.index import faiss_store
+from monitor.messages import Reference, Table
+from monitor.pipeline.ports import Library
+
+IMPOSTOR_S = (120.0, 360.0)
+"""Length of an impostor: mean 240 s, a song's."""
+EXACT_ROWS = 1_000_000
+"""Up to here the search is exact, whatever it costs: a catalogue of a thousand recordings has half of it."""
+IMPOSTOR = "impostor"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Catalogue:
+    """What is looked in."""
+
+    library: Library
+    stored: Mapping[str, NDArray[np.float32]]
+    """Fingerprints of what is played, by name."""
+    names: Mapping[int, str]
+
+    @property
+    def recordings(self) -> int:
+        """How many references there are."""
+        return len(self.names)
+
+
+def build(
+    stored: Mapping[str, NDArray[np.float32]], impostors: Impostors, *, recordings: int, folder: Path, recipe: Recipe, seed: int
+) -> Catalogue:
+    """Write the fingerprints into the folder, real ones first, and load them as the daemon does."""
+    random = np.random.default_rng(seed)
+    path = folder / "fingerprints-0.f16"
+    names = [*stored, *(f"{IMPOSTOR} {number + 1}" for number in range(recordings - len(stored)))]
+    hops: list[int] = []
+    with path.open("wb") as file:
+        for name in names:
+            rows = stored.get(name)
+            if rows is None:
+                rows = impostors.recording(int(random.uniform(*IMPOSTOR_S) / recipe.hop_s))
+            file.write(rows.astype(np.float16).tobytes())
+            hops.append(len(rows))
+    starts = np.cumsum([0, *hops])
+    table = Table(
+        path=path,
+        dim=recipe.dim,
+        generation=1,
+        rows=int(starts[-1]),
+        reference_ids=np.arange(1, len(names) + 1),
+        row_starts=starts[:-1],
+        hops=np.array(hops),
+        references={at: Reference(id=at, path=name, duration_s=hops[at - 1] * recipe.hop_s) for at, name in enumerate(names, 1)},
+    )
+    library = faiss_store.load(table, exact_rows=EXACT_ROWS)
+    return Catalogue(library=library, stored=stored, names=dict(enumerate(names, 1)))

@@ -1,0 +1,232 @@
+"""A run of the benchmark: plan, hear, match, judge, report.
+
+What was heard is kept in the output folder, so a run that was broken off goes on where it was, and the same scenes are matched
+again by a changed matcher in a fraction of the time.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+import scipy.signal
+from numpy.typing import NDArray
+
+from monitor.core.recipe import Recipe
+from monitor.encoder.engine import load_encoder
+from monitor.encoder.weights import load_evidence
+from monitor.evaluate.broadcast import alarms, impostors, plots, tables
+from monitor.evaluate.broadcast.catalogue import build
+from monitor.evaluate.broadcast.chromaprint import Chromaprints, least_s
+from monitor.evaluate.broadcast.failures import failures
+from monitor.evaluate.broadcast.heard import Heard, hear, raw_chromaprint
+from monitor.evaluate.broadcast.impostors import Impostors
+from monitor.evaluate.broadcast.judge import TWIN, Verdict, judge, segment
+from monitor.evaluate.broadcast.material import DEMO, UP, Material, Role, open_material
+from monitor.evaluate.broadcast.oracle import Known, ask
+from monitor.evaluate.broadcast.page import Outcome, Wish, page
+from monitor.evaluate.broadcast.plan import programme
+from monitor.evaluate.broadcast.render import Desk
+from monitor.evaluate.broadcast.score import Segment, matches, seconds
+from monitor.evaluate.fit import read, windows
+from monitor.pipeline.matching import Matcher
+from monitor.pipeline.ports import Encoder
+from monitor.train.data import open_split
+
+SIDE_BY_SIDE = ("foreground", "speech 0 dB", "speech -6 dB", "speech -12 dB", "speed with pitch", "unknown")
+"""Conditions that fpcalc is asked about too."""
+BASE_RECORDINGS, BASE_S = 300, 100.0
+"""Real recordings of the train split that impostors are made from, and how much of each."""
+UNKNOWN = "unknown"
+KIN = 0.05
+"""A stranger of whose windows more than this share is all but the same as a known one's is no stranger."""
+ASKED = 3
+"""Every so many windows of it are asked."""
+
+
+def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> str:
+    """Run the benchmark and return its page, which is also written into `out`, with its pictures.
+
+    Raises:
+        DataMissing: The split is not packed.
+        NotAudio: A recording is gone, or this ffmpeg lacks an encoder or a filter.
+    """
+    out.mkdir(parents=True, exist_ok=True)
+    engine = load_encoder(wish.encoder, wish.device)
+    evidence = load_evidence(wish.encoder, engine.recipe)
+    material = open_material(cache, wish.split)
+    real = _recordings(material, engine, engine.recipe, out)
+    for name, twin in _no_strangers(material, real).items():
+        material.leave_out([name])
+        say(f"left out: {name} sounds like {twin}, which is known")
+    planned = programme(material, hours=wish.hours, seed=wish.seed, conditions=wish.conditions)
+    say(f"{len(planned.scenes)} scenes, {sum(scene.length_s for scene in planned.scenes) / 3600:.2f} h; {_cast(material)}")
+    desk = Desk(material, planned.made)
+    stored = {one.name: real[one.name] for one in material.role(Role.KNOWN)}
+    stored |= {name: _thing(desk.thing(name), engine, engine.recipe) for name in planned.made}
+    base = _base(cache, wish.split, stored, engine, engine.recipe, out)
+    maker = Impostors(base, seed=wish.seed)
+    catalogue = build(stored, maker, recordings=wish.recordings, folder=out, recipe=engine.recipe, seed=wish.seed)
+    say(f"catalogue: {catalogue.recordings} recordings, {catalogue.library.rows} fingerprints")
+    matcher = Matcher(catalogue.library, evidence, engine.recipe, wish.settings, lambda _: None)
+    chroma = SIDE_BY_SIDE if shutil.which("fpcalc") else ()
+    verdicts: list[Verdict] = []
+    known: dict[str, Sequence[Known]] = {}
+    scenes: list[Heard] = []
+    encode_s = match_s = 0.0
+    for heard in hear(planned, desk, engine, engine.recipe, out / "heard", chromaprint=chroma):
+        started_s = time.perf_counter()
+        plays = alarms.follow(heard, matcher)
+        match_s += time.perf_counter() - started_s
+        encode_s += heard.encode_s
+        verdicts.append(judge(heard.scene, plays, catalogue, engine.recipe))
+        known[heard.scene.name] = ask(heard, catalogue, evidence, engine.recipe, matcher.needed)
+        if heard.scene.condition in SIDE_BY_SIDE:
+            scenes.append(heard)
+        say(_progress(verdicts[-1]))
+    unknown = [heard for heard in scenes if heard.scene.condition == UNKNOWN]
+    outcome = Outcome(
+        wish=wish,
+        recipe=engine.recipe,
+        catalogue=catalogue,
+        verdicts=verdicts,
+        known=known,
+        steps=[*_at_budget(verdicts, wish), *alarms.ladder(unknown, catalogue.library, evidence, engine.recipe, wish.settings)],
+        likeness=_likeness(material, real, maker),
+        chromaprint=_chromaprint(scenes, material, out) if chroma else "",
+        encode_s=encode_s,
+        match_s=match_s,
+    )
+    return _write(out, outcome)
+
+
+def _cast(material: Material) -> str:
+    return ", ".join(f"{len(material.role(role))} {role}" for role in Role)
+
+
+def _progress(verdict: Verdict) -> str:
+    count = verdict.seconds
+    return (
+        f"{verdict.scene.name} ({verdict.scene.codec}): {len(verdict.plays)} plays, {verdict.matches.true_found} found, "
+        f"F1 {count.f1:.3f}, precision {count.precision:.3f}, {len(verdict.false)} false"
+    )
+
+
+def _recordings(material: Material, encoder: Encoder, recipe: Recipe, out: Path) -> dict[str, NDArray[np.float32]]:
+    """Fingerprint the known recordings and the strangers, as the catalogue would; kept in `out`."""
+    kept = out / f"recordings-{recipe.hash}.npz"
+    names = [one.name for role in (Role.KNOWN, Role.STRANGER) for one in material.role(role)]
+    if kept.exists():
+        with np.load(kept) as file:
+            if set(file.files) == set(names):
+                return {name: file[name] for name in names}
+    real = {name: _fingerprints(material.packed(name), encoder, recipe) for name in names}
+    np.savez(kept, allow_pickle=False, **real)
+    return real
+
+
+def _no_strangers(material: Material, real: Mapping[str, NDArray[np.float32]]) -> dict[str, str]:
+    """Return the strangers that are a known recording in another encoding or version, and which one each is."""
+    known = [one.name for one in material.role(Role.KNOWN)]
+    table, ends = np.concatenate([real[name] for name in known]), np.cumsum([len(real[name]) for name in known])
+    found = {}
+    for one in material.role(Role.STRANGER):
+        alike = real[one.name][::ASKED] @ table.T
+        same = alike.max(axis=1) >= TWIN
+        if same.mean() > KIN:
+            found[one.name] = known[int(np.searchsorted(ends, np.median(alike.argmax(axis=1)[same]), side="right"))]
+    return found
+
+
+def _thing(sound: NDArray[np.float32], encoder: Encoder, recipe: Recipe) -> NDArray[np.float32]:
+    """Fingerprint a spot or a jingle [samples, 2]."""
+    return _fingerprints(scipy.signal.resample_poly(sound.mean(axis=1), 1, UP).astype(np.float32), encoder, recipe)
+
+
+def _fingerprints(sound: NDArray[np.float32], encoder: Encoder, recipe: Recipe) -> NDArray[np.float32]:
+    """Fingerprint as the catalogue does: on the hop grid, rounded to float16."""
+    padded = np.pad(sound, (0, max(recipe.window_samples - len(sound), 0)))
+    return encoder.encode(windows(padded, recipe)).astype(np.float16).astype(np.float32)
+
+
+def _base(
+    cache: Path, split: str, stored: Mapping[str, NDArray[np.float32]], encoder: Encoder, recipe: Recipe, out: Path
+) -> list[NDArray[np.float32]]:
+    """Fingerprint what impostors are made from: the train split; for the demo its own, in other axes, none kin."""
+    if split == DEMO:
+        return [np.roll(rows, 1, axis=1) for rows in stored.values()]
+    kept = out / f"base-{recipe.hash}.npy"
+    hops = round(BASE_S / recipe.hop_s)
+    if not kept.exists():
+        music = open_split(cache, "train", "music")
+        long = np.nonzero(music.length >= (hops + 2) * recipe.hop_samples)[0]
+        chosen = np.random.default_rng(0).permutation(long)[:BASE_RECORDINGS]
+        np.save(kept, np.stack([_fingerprints(read(music, int(at)), encoder, recipe)[:hops] for at in chosen]))
+    return list(np.load(kept))
+
+
+def _likeness(material: Material, real: Mapping[str, NDArray[np.float32]], maker: Impostors) -> impostors.Likeness:
+    """Compare impostors with the known recordings, as rivals to strangers."""
+    known = np.concatenate([real[one.name] for one in material.role(Role.KNOWN)])
+    made = np.concatenate([maker.recording(480) for _ in range(-(-len(known) // 480))])
+    return impostors.check(np.concatenate([real[one.name][::5] for one in material.role(Role.STRANGER)]), known, made)
+
+
+def _at_budget(verdicts: Sequence[Verdict], wish: Wish) -> list[alarms.Step]:
+    """Count the false alarms that came at the budget that is set."""
+    unknown = [one for one in verdicts if one.scene.condition == UNKNOWN]
+    hours = sum(one.scene.length_s for one in unknown) / 3600.0
+    false = sum(len(one.false) for one in unknown)
+    return [alarms.Step(budget=wish.settings.false_alarms_per_day, alarms=false, hours=hours)] if unknown else []
+
+
+def _chromaprint(scenes: Sequence[Heard], material: Material, out: Path) -> str:
+    """Ask fpcalc and Chromaprint's rule about the same scenes; return a table."""
+    kept = out / "chromaprint.npz"
+    names = [one.name for one in material.role(Role.KNOWN)]
+    if kept.exists():
+        with np.load(kept) as file:
+            references = {name: file[name] for name in names if name in file.files}
+    else:
+        references = {name: raw_chromaprint(material.file(name)) for name in names}
+        np.savez(kept, allow_pickle=False, **references)
+    printed = Chromaprints(references)
+    every = [one for heard in scenes for one in printed.find(heard.chromaprint, station=heard.scene.name)]
+    shortest_s = least_s(every, [heard for heard in scenes if heard.scene.condition == UNKNOWN])
+    lines = ["| condition | F1 s | precision s | recall s | found | false |", "|---|--:|--:|--:|--:|--:|"]
+    for condition in SIDE_BY_SIDE:
+        some = [heard.scene for heard in scenes if heard.scene.condition == condition]
+        if some:
+            stations = {scene.name for scene in some}
+            told = [one for one in every if one.station in stations and one.end_s - one.start_s >= shortest_s]
+            true: list[Segment] = [segment(scene, element) for scene in some for element in scene.plays]
+            count, whole = seconds(true, told), matches(true, told)
+            figures = (
+                f"{count.f1:.3f} | {count.precision:.3f} | {count.recall:.3f} | {whole.recall:.3f}" if true else "– | – | – | –"
+            )
+            lines.append(f"| {condition} | {figures} | {whole.told_false} |")
+    return "\n".join([*lines, "", f"Least length {shortest_s:g} s; {len(references)} references, no impostors."]) + "\n"
+
+
+def _write(out: Path, outcome: Outcome) -> str:
+    """Write page, pictures, README table, failures and figures."""
+    summaries = outcome.summaries()
+    bins = tables.reliability(outcome.verdicts)
+    plots.conditions(out / "conditions.png", list(summaries.values()))
+    plots.errors(out / "errors.png", list(summaries.values()))
+    plots.reliability(out / "reliability.png", bins)
+    plots.alarms(out / "alarms.png", outcome.steps)
+    first = {verdict.scene.condition: verdict for verdict in reversed(outcome.verdicts)}
+    plots.timelines(out / "timelines.png", [first[name] for name in summaries])
+    text = page(outcome, summaries, bins)
+    (out / "broadcast.md").write_text(text, encoding="utf-8")
+    (out / "readme.md").write_text(tables.readme_table(summaries.values()), encoding="utf-8")
+    (out / "failures.txt").write_text("\n".join(failures(outcome.verdicts, outcome.known)) + "\n", encoding="utf-8")
+    figures = {name: {"seconds": asdict(one.seconds), "matches": asdict(one.matches)} for name, one in summaries.items()}
+    (out / "broadcast.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
+    return text

@@ -1,0 +1,143 @@
+"""The page a run leaves behind, in Markdown: what was asked, what came out.
+
+Knows figures and words. Knows no files and no sound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from monitor.core.recipe import Recipe
+from monitor.evaluate.broadcast import alarms, impostors, tables
+from monitor.evaluate.broadcast.catalogue import Catalogue
+from monitor.evaluate.broadcast.goals import goals_table
+from monitor.evaluate.broadcast.judge import Verdict
+from monitor.evaluate.broadcast.oracle import Known
+from monitor.evaluate.broadcast.plan import CONDITIONS
+from monitor.evaluate.broadcast.tables import Summary, summarise
+from monitor.settings import MatcherSettings
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wish:
+    """What is asked of a run."""
+
+    split: str
+    hours: float
+    seed: int
+    conditions: Sequence[str] = ()
+    recordings: int = 1000
+    """Size of the catalogue, impostors included."""
+    encoder: str = "compact"
+    device: str = "auto"
+    settings: MatcherSettings = field(default_factory=lambda: MatcherSettings(update_every_s=0.0))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """All that a run found out."""
+
+    wish: Wish
+    recipe: Recipe
+    catalogue: Catalogue
+    verdicts: Sequence[Verdict]
+    known: Mapping[str, Sequence[Known]]
+    steps: Sequence[alarms.Step]
+    likeness: impostors.Likeness
+    chromaprint: str
+    encode_s: float
+    match_s: float
+
+    def summaries(self) -> dict[str, Summary]:
+        """Return the figures of each condition that was run, in their order."""
+        names = [name for name in CONDITIONS if any(one.scene.condition == name for one in self.verdicts)]
+        return {name: summarise(name, [one for one in self.verdicts if one.scene.condition == name], self.known) for name in names}
+
+
+def page(outcome: Outcome, summaries: Mapping[str, Summary], bins: Sequence[tables.Bin]) -> str:
+    """Write the page in Markdown."""
+    wish, hours = outcome.wish, sum(one.hours for one in summaries.values())
+    names = list(outcome.catalogue.names.values())
+    parts = [
+        "# The broadcast benchmark\n",
+        f"Split {wish.split}, seed {wish.seed}, {hours:.2f} station-hours; encoder {outcome.recipe.name} "
+        f"({outcome.recipe.hash}); {len(names)} recordings in the catalogue ({outcome.catalogue.library.rows} fingerprints), "
+        f"{len(outcome.catalogue.stored)} of them real or made from real ones, the others impostors; false alarms allowed per "
+        f"station-day: {wish.settings.false_alarms_per_day:g}. Free music of package registries, nearly all instrumental; "
+        "hardly any singing.\n",
+        "## By condition\n",
+        tables.main_table(summaries.values()),
+        "![](conditions.png)\n",
+        "`F1 s`, `precision s`, `recall s`: in seconds, by the rules of BAF. `found`: share of true plays that a told play speaks "
+        "of; `told right`: share of told plays that touch a true one of their name. `oracle`: the evidence along the true line, "
+        "nothing else. Errors are absolute, of the plays found. The first message counts from the first audible sample.\n",
+        "## Goals\n",
+        goals_table(summaries),
+        "![](errors.png)\n\n![](timelines.png)\n",
+        "## What else\n",
+        _remarks(summaries),
+        "## False alarms\n",
+        _alarm_table(outcome),
+        "![](alarms.png)\n",
+        "## Is confidence what it says\n",
+        "| claimed | told plays | mean claim | right |\n|---|--:|--:|--:|\n"
+        + "".join(f"| {one.low:g}–{one.high:g} | {one.told} | {one.claimed:.3f} | {one.right:.3f} |\n" for one in bins),
+        "![](reliability.png)\n",
+        "## Are impostors like real rivals\n",
+        f"Similarity of windows of unknown music to the nearest of {outcome.likeness.fingerprints} fingerprints, quantiles:\n\n"
+        f"| | {' | '.join(f'{100 * share:g} %' for share in impostors.QUANTILES)} |\n|---|{'--:|' * len(impostors.QUANTILES)}\n"
+        f"| known recordings | {' | '.join(f'{value:.3f}' for value in outcome.likeness.real)} |\n"
+        f"| impostors | {' | '.join(f'{value:.3f}' for value in outcome.likeness.made)} |\n",
+    ]
+    if outcome.chromaprint:
+        parts += ["## Chromaprint (Debian's fpcalc) on the same audio\n", outcome.chromaprint]
+    parts += [
+        "## How fast\n",
+        f"Encoding {hours * 3600 / max(outcome.encode_s, 1e-9):.0f} × real time, matching "
+        f"{hours * 3600 / max(outcome.match_s, 1e-9):.0f} ×: matching takes {outcome.match_s / max(outcome.encode_s, 1e-9):.2f} "
+        f"of the encoder's time (search of {outcome.catalogue.library.rows} fingerprints included, one stream at a time). "
+        "Other work on the machine counts in both.\n",
+    ]
+    return "\n".join(parts)
+
+
+def _remarks(summaries: Mapping[str, Summary]) -> str:
+    lines = []
+    if fades := summaries.get("cross-fades"):
+        both, inside = tables.cross_fades(fades)
+        lines.append(f"- Cross-fades: both found in {100 * both:.1f} %, boundary inside the fade in {100 * inside:.1f} % of these.")
+    for name in ("speed with pitch", "speed, tempo only"):
+        if one := summaries.get(name):
+            off = [100 * tables.quantile(one.speed_errors, share) for share in (0.5, 0.95)]
+            lines.append(f"- {name}: factor off by {off[0]:.2f} % in the median, 95 %: {off[1]:.2f} %.")
+    for name in ("spot versions", "spots 10-30 s", "spots 5 s"):
+        if one := summaries.get(name):
+            right, sibling, missed = tables.versions(one)
+            lines.append(
+                f"- {name}: {right} right ({tables.also_siblings(one)} of them with another name beside), {sibling} under another "
+                f"name only, {missed} missed."
+            )
+    told = [told for one in summaries.values() for found in one.found for told in found.told]
+    lines.append(f"- Place in the recording right in {sum(bool(one.place_right) for one in told)} of {len(told)} told plays.")
+    twins = sum(one.said != one.reference for one in told)
+    lines.append(f"- {twins} told under the name of another recording that sounds the same there, counted as right.")
+    return "\n".join(lines) + "\n"
+
+
+def _alarm_table(outcome: Outcome) -> str:
+    lines = [
+        "| allowed a station-day | came | hours | a station-day | came / allowed | decides as 10,000 recordings at | 100,000 at |",
+        "|--:|--:|--:|--:|--:|--:|--:|",
+    ]
+    size = outcome.catalogue.recordings
+    for step in outcome.steps:
+        larger = " | ".join(f"{step.budget * to / size:g} a day" for to in (10_000, 100_000))
+        share = step.per_day / step.budget
+        lines.append(f"| {step.budget:g} | {step.alarms} | {step.hours:.2f} | {step.per_day:.1f} | {share:.2f} | {larger} |")
+    return (
+        "\n".join(lines)
+        + "\n\nUnknown music (in front and under speech), speech, noise and silence. A larger catalogue at a budget as many times "
+        "larger decides alike and meets that many times the chances, so `came / allowed` is the same; its rivals are not searched "
+        "here.\n"
+    )
