@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import signal
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +20,34 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--start-from", default="", help="begin a new run with the weights of this encoder: a name, or a file")
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")
-    parser.add_argument("--fetch-only", action="store_true", help="fetch, decode and pack the audio, then stop")
+    parser.add_argument("--minutes", type=float, help="train so long instead of as long as the recipe says")
+    only = parser.add_mutually_exclusive_group()
+    only.add_argument("--fetch-only", action="store_true", help="fetch, decode and pack the audio, then stop")
+    only.add_argument("--packed", action="store_true", help="fetch nothing: train on what is packed")
+    parser.add_argument(
+        "--codecs", type=int, default=0, metavar="N", help="prepare N banks of recordings after a codec, an hour of a core each"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, or only fetch."""
-    from monitor.train import data, loop, recipe, report
+    from monitor.train import codecs, data, loop, recipe, report
 
     chosen, text = recipe.read(arguments.recipe)
     cache = arguments.cache or data.default_cache()
-    data.prepare(cache, ("train", "validation", "public-test"), data.KINDS, arguments.jobs, print)
+    if not arguments.packed:
+        data.prepare(cache, ("train", "validation", "public-test"), data.KINDS, arguments.jobs, print)
+    for number in range(arguments.codecs):
+        codecs.make_bank(cache, number, print)
     if arguments.fetch_only:
         return 0
+    if arguments.minutes:
+        chosen = replace(chosen, training=replace(chosen.training, minutes=arguments.minutes, steps=0))
     out = arguments.out or Path(f"train-{chosen.name}")
     started = loop.Run(chosen, cache, out, arguments.device, arguments.start_from)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, lambda *_: started.stop())
     path = started.train(print)
     report.write(out, path, text, started.progress, cache)
     print(f"{path}: beside it the model card, the log and the curve")

@@ -27,8 +27,8 @@ from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
 from monitor.encoder.engine import pick_device
 from monitor.encoder.features import LogMel
-from monitor.errors import EncoderError
-from monitor.train import losses, rooms
+from monitor.errors import EncoderError, Transient
+from monitor.train import codecs, losses, rooms
 from monitor.train.data import Clips, open_split
 from monitor.train.degrade import Degrader, mask_features
 from monitor.train.lamb import Lamb
@@ -55,6 +55,10 @@ class Progress:
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
+class Stopped(Transient):
+    """The run was asked to stop and has been saved; run the same command again to go on."""
+
+
 class Run:
     """One training run in one folder."""
 
@@ -76,6 +80,7 @@ class Run:
         self._loss = losses.build(recipe.training.loss, margin=recipe.training.margin, temperature=recipe.training.temperature)
         self._random = torch.Generator().manual_seed(recipe.seed)
         self.progress = Progress()
+        self._stopping = False
         self._checkpoint = out / "checkpoint.pt"
         out.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
@@ -96,6 +101,7 @@ class Run:
             batch=recipe.training.batch,
             window=length,
             seed=seed,
+            coded=codecs.open_banks(cache, music) if recipe.positives.coded_share else (),
             device=self._device,
         )
         self._retrieval = Retrieval(
@@ -107,13 +113,21 @@ class Run:
             hop=self._sound.hop_samples,
         )
 
+    def stop(self) -> None:
+        """Have `train` save and leave after the batch it is at; may be called from a signal handler."""
+        self._stopping = True
+
     def train(self, say: Callable[[str], None]) -> Path:
         """Train until the recipe's minutes are spent or its steps are done; return the weights file.
 
         Args:
             say: Told a line of progress now and then.
+
+        Raises:
+            Stopped: `stop` was called; all is saved.
         """
         _keep_memory()
+        torch.backends.cudnn.benchmark = True  # every batch has the same shape
         validated_s = saved_s = self.progress.spent_s
         with self._batches() as batches:
             last_s = time.monotonic()
@@ -131,9 +145,11 @@ class Run:
                     validated_s = self.progress.spent_s
                     self._note(say, {"validation": self._retrieval.score(self._encode)})
                     last_s = time.monotonic()
-                if self.progress.spent_s - saved_s >= 120:
+                if self._stopping or self.progress.spent_s - saved_s >= 120:
                     saved_s = self.progress.spent_s
                     self._save()
+                if self._stopping:
+                    raise Stopped(f"stopped at step {self.progress.step}: run the same command again to go on")
         self._note(say, {"validation": self._retrieval.score(self._encode)})
         self._save()
         path = self._out / f"{self._sound.name}.safetensors"

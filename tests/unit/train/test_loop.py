@@ -112,6 +112,25 @@ def test_weights_of_another_network_are_refused(folder: Path, chosen: recipe.Tra
         loop.Run(chosen, folder / "cache", folder / "other", "cpu", "compact")
 
 
+def test_a_run_that_is_stopped_has_saved_and_goes_on(folder: Path, chosen: recipe.TrainingRecipe) -> None:
+    longer = replace(chosen, training=replace(chosen.training, minutes=60.0))
+    run = loop.Run(longer, folder / "cache", folder / "stopped", "cpu")
+    run.stop()
+    with pytest.raises(loop.Stopped, match="stopped at step 1: run the same command again"):
+        run.train(lambda _: None)
+    assert loop.Run(longer, folder / "cache", folder / "stopped", "cpu").progress.step == 1
+
+
+@pytest.mark.parametrize("loss", ["triplet", "nt-xent", "kcl"])
+def test_steps_two_positives_any_loss_and_lamb(folder: Path, chosen: recipe.TrainingRecipe, loss: recipe.LossName) -> None:
+    training = replace(chosen.training, minutes=0.0, steps=1, loss=loss, optimizer="lamb", mask=0.0)
+    several = replace(chosen.positives, count=2, tempo_share=0.3, pitch_share=0.3)
+    run = loop.Run(replace(chosen, training=training, positives=several), folder / "cache", folder / loss, "cpu")
+    run.train(lambda _: None)
+    assert (run.progress.step, run.progress.windows) == (1, 12)
+    assert all(torch.isfinite(one).all() for one in run._network.state_dict().values())
+
+
 def test_no_audio_is_said_so(tmp_path: Path, chosen: recipe.TrainingRecipe) -> None:
     with pytest.raises(data.DataMissing, match="is missing: prepare train ir first"):
         loop.Run(chosen, tmp_path / "nothing", tmp_path / "out", "cpu")

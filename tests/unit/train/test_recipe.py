@@ -34,6 +34,8 @@ def test_a_users_own_is_read_by_path(tmp_path: Path) -> None:
         ("seed = 1", 'seed = "x"', "seed"),
         ("seed = 1", "seed = 1\ncolour = 3", "colour"),
         ("batch = 4", "", "batch"),
+        ("batch = 4", "batch = 4\nsteps = 3", "either minutes or steps"),
+        ("batch = 4", 'batch = 4\nloss = "hinge"', "loss"),
         ("seed = 1", "seed = = 1", "line 4"),
     ],
 )
