@@ -227,6 +227,8 @@ class Detection:
     """Hash of the encoder recipe."""
     generation: int
     """Generation of the catalogue."""
+    encoder: str = ""
+    """Name of the encoder."""
     alternatives: tuple[Reference, ...] = ()
     """Who the play's alternatives are: as long as there are some, `reference` is one of a group and not more than that."""
     hint: Hint | None = None

@@ -63,6 +63,7 @@ class Announcer:
             reference=reference,
             recipe=self._recipe.hash,
             generation=library.generation,
+            encoder=self._recipe.name,
             alternatives=tuple(library.reference(other) for other in play.alternatives if library.hops(other)),
             hint=hint,
             hint_utc_s=self._utc_s(play.stream, hint.position)[0] if hint else None,

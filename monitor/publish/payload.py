@@ -14,6 +14,9 @@ from monitor import __version__
 from monitor.messages import Detection, EventKind, Reference
 
 SCHEMA = 1
+ISWC = ("iswc",)
+UPC = ("upc", "ean", "gtin", "barcode")
+"""Names that columns of the operator's CSV have for these, in the order they are looked for, whatever their case."""
 
 
 def utc(seconds: float) -> str:
@@ -34,6 +37,8 @@ def describe_reference(reference: Reference) -> dict[str, Any]:
         "artist": reference.artist,
         "album": reference.album,
         "isrc": reference.isrc,
+        "iswc": _custom(reference, ISWC),
+        "upc": _custom(reference, UPC),
         "duration_s": round(reference.duration_s, 3),
         "custom": dict(reference.custom),
     }
@@ -47,6 +52,11 @@ def describe_hint(detection: Detection) -> dict[str, Any] | None:
     if detection.hint is None or detection.hint_utc_s is None:
         return None
     return {"title": detection.hint.title, "kind": detection.hint.kind.value, "since": utc(detection.hint_utc_s)}
+
+
+def _custom(reference: Reference, names: tuple[str, ...]) -> str:
+    columns = {column.lower(): value for column, value in reference.custom.items()}
+    return next((columns[name] for name in names if name in columns), "")
 
 
 def describe(detection: Detection, *, sequence: int) -> dict[str, Any]:
@@ -75,6 +85,7 @@ def describe(detection: Detection, *, sequence: int) -> dict[str, Any]:
         "confidence": round(play.confidence, 6),
         "detected_at": utc(detection.detected_utc_s),
         "hint": describe_hint(detection),
+        "encoder": detection.encoder,
         "encoder_recipe": detection.recipe,
         "catalog_generation": detection.generation,
         "monitor_version": __version__,
@@ -85,6 +96,11 @@ def ended(content: dict[str, Any], *, sequence: int) -> dict[str, Any]:
     """Say that a play is over which was last described so, by a run that did not live to tell its end."""
     kind = EventKind.ENDED.value
     return {**content, "sequence": sequence, "type": kind, "end": content["heard_until"], "monitor_version": __version__}
+
+
+def replayed(content: dict[str, Any], *, now_utc_s: float) -> dict[str, Any]:
+    """Say an event once more, and that it is not new."""
+    return {**content, "replayed_at": utc(now_utc_s)}
 
 
 def on_air(detection: Detection) -> dict[str, Any]:

@@ -56,6 +56,7 @@ def test_a_play_gets_its_names_and_its_place_in_utc(announcer: Announcer) -> Non
         reference=SHELF.reference(1),
         recipe=RECIPE.hash,
         generation=1,
+        encoder="test",
     )
 
 

@@ -77,3 +77,24 @@ def test_a_number_json_cannot_say_is_refused(detection: Make) -> None:
     broken = detection()
     with pytest.raises(ValueError, match="JSON"):
         payload.encode(payload.describe(replace(broken, play=replace(broken.play, speed=float("nan"))), sequence=1))
+
+
+def test_codes_come_from_the_columns_of_the_csv(detection: Make) -> None:
+    custom = {"ISWC": "T-034.524.680-1", "Barcode": "4006381333931", "EAN": "1"}
+    reference = said(detection(reference=Reference(id=1, path="", custom=custom)))["reference"]
+    assert (reference["iswc"], reference["upc"]) == ("T-034.524.680-1", "1")
+    assert reference["custom"] == custom
+
+
+def test_alternatives_are_named_and_valid(detection: Make) -> None:
+    content = said(detection(alternatives=(Reference(id=2, path="b.opus", title="B"),), encoder="compact"))
+    VALIDATOR.validate(content)
+    assert [other["title"] for other in content["alternatives"]] == ["B"]
+    assert content["encoder"] == "compact"
+
+
+def test_a_replay_says_so_and_changes_nothing_else(detection: Make) -> None:
+    content = said(detection(kind=EventKind.ENDED), 7)
+    again = payload.replayed(content, now_utc_s=1_790_000_100.0)
+    VALIDATOR.validate(again)
+    assert again == {**content, "replayed_at": "2026-09-21T14:15:00.000Z"}
