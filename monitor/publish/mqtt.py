@@ -33,6 +33,8 @@ LOOK_S = 5.0
 """How often the outbox is looked at unasked: it may have been filled by a retry."""
 STABLE_S = 30.0
 """A connection that lived so long resets the backoff; two clients of one id throw each other out at once and must not storm."""
+LONGEST_WAIT_S = 20.0
+"""Between two attempts: a broker that is back after an hour has everything within a minute, and an attempt costs it nothing."""
 REFUSED_S = 60.0
 """A topic that the broker refused is tried again so often: a person mends it, in minutes."""
 
@@ -54,7 +56,7 @@ class MqttPublisher:
         self._stopping = asyncio.Event()
         self._ended = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self._rota = Rota(brokers(settings), Backoff(1.0, 60.0, random.random, stable_s=STABLE_S), stable_s=STABLE_S)
+        self._rota = Rota(brokers(settings), Backoff(1.0, LONGEST_WAIT_S, random.random, stable_s=STABLE_S), stable_s=STABLE_S)
         self._told: dict[str, BrokerStateChanged] = {}
         self._refused: dict[str, float] = {}
         self.set_stations(stations)
