@@ -55,5 +55,13 @@ class OutboxError(Permanent):
     """The outbox file cannot be used."""
 
 
+class BrokerRefuses(Permanent):
+    """The broker does not let us publish."""
+
+
+class ReportError(Permanent):
+    """The report cannot be made as asked for."""
+
+
 class OutboxUnwritable(Transient):
     """A detection could not be written to disk."""

@@ -14,7 +14,7 @@ from monitor import __version__
 from monitor.cli.common import wait_without_spinning
 from monitor.errors import MonitorError, Permanent
 
-COMMANDS = ("run", "check", "catalog", "identify", "encoder", "train", "evaluate", "demo")
+COMMANDS = ("run", "check", "catalog", "identify", "events", "report", "replay-events", "encoder", "train", "evaluate", "demo")
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -27,7 +27,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--version", action="version", version=f"monitor {__version__}")
     subparsers = parser.add_subparsers(required=True, metavar="COMMAND")
     for command in COMMANDS:
-        importlib.import_module(f"monitor.cli.{command}").register(subparsers)
+        importlib.import_module(f"monitor.cli.{command.replace('-', '_')}").register(subparsers)
     parsed = parser.parse_args(arguments)
     wait_without_spinning()
     try:

@@ -19,6 +19,7 @@ from typing import Any
 import aiomqtt
 import pytest
 
+from monitor.cli import main
 from monitor.facts import BrokerStateChanged, Fact, MessagePublished, PublishRefused
 from monitor.messages import Detection, EventKind, Play, Reference, StreamState
 from monitor.publish import discovery, mqtt
@@ -531,3 +532,67 @@ async def test_a_message_larger_than_the_broker_takes_is_told(broker: Broker, ou
         assert outbox.depth == 1
     (refused,) = [fact for fact in facts if isinstance(fact, PublishRefused)]
     assert refused == PublishRefused(topic="monitor/radio-1/events", reason="larger than the 600 bytes the broker takes")
+
+
+def configured(broker: Broker, tmp_path: Path) -> list[str]:
+    mqtt = f'[mqtt]\nhost = "127.0.0.1"\nport = {broker.port}\nversion = "{broker.version}"\n'
+    mqtt += 'username = "monitor"\npassword = "secret"\n'
+    (tmp_path / "config.toml").write_text(f'{mqtt}[outbox]\npath = "outbox.db"\n')
+    return ["replay-events", "-c", str(tmp_path / "config.toml"), "--station", "radio-1"]
+
+
+async def test_stored_events_are_sent_once_more_beside_the_monitor(
+    broker: Broker, outbox: DiskOutbox, facts: list[Fact], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broker.start()
+    publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append)
+    again = configured(broker, tmp_path)
+    async with publishing(publisher):
+        outbox.put([detection(number) for number in range(50)])
+        await until(lambda: outbox.depth == 0)
+        async with subscribed(broker.settings()) as live:
+            replaying = asyncio.create_task(asyncio.to_thread(main, [*again, "--from", "11"]))
+            for number in range(50, 80):
+                outbox.put([detection(number)])
+                await asyncio.sleep(0.01)
+            assert await replaying == 0
+            await until(lambda: outbox.depth == 0)
+            await live.until(lambda: 80 in live.sequences())
+            events = [json.loads(payload) for topic, payload, _ in live.got if topic.endswith("/events")]
+    replayed = [event["sequence"] for event in events if "replayed_at" in event]
+    new = [event["sequence"] for event in events if "replayed_at" not in event]
+    assert new == list(range(51, 81)), "what is new keeps its order, and comes once"
+    assert replayed == list(range(11, replayed[-1] + 1))
+    assert replayed[-1] >= 50
+    assert capsys.readouterr().out == f"sent once more: {len(replayed)} events (11 to {replayed[-1]}) of radio-1\n"
+    assert not any(isinstance(fact, BrokerStateChanged) and not fact.connected for fact in facts), "nobody was thrown out"
+
+
+@FIVE
+async def test_what_cannot_be_sent_once_more_is_said(
+    broker: Broker, outbox: DiskOutbox, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    again = configured(broker, tmp_path)
+    outbox.put([detection(number) for number in range(10)])
+    outbox.acknowledge([1, 2, 3, 4, 5])
+    outbox._database.execute("DELETE FROM message WHERE sequence < 3")
+    assert await asyncio.to_thread(main, [*again, "--from", "1"]) == 75
+    assert capsys.readouterr().err.startswith(f"monitor: 127.0.0.1:{broker.port}: ")
+    (tmp_path / "rules").write_text("user monitor\ntopic read #\n")
+    (tmp_path / "rules").chmod(0o644)
+    broker.extra = f"acl_file {tmp_path}/rules\n"
+    broker.start()
+    assert await asyncio.to_thread(main, [*again, "--from", "1"]) == 78
+    assert capsys.readouterr().err == (
+        "monitor: the broker refuses monitor/radio-1/events: not authorized; give the user write access\n"
+    )
+    (tmp_path / "rules").write_text("user monitor\ntopic readwrite #\n")
+    broker.signal(signal.SIGHUP)
+    await asyncio.sleep(0.3)
+    assert await asyncio.to_thread(main, [*again, "--from", "1", "--to", "8"]) == 1
+    captured = capsys.readouterr()
+    assert captured.out == "sent once more: 3 events (3 to 5) of radio-1\n"
+    assert captured.err == (
+        "monitor: not sent: 3 events (6 to 8), which wait in the outbox for the monitor to send them\n"
+        "monitor: 2 of those asked for are not stored (keep_days, max_mb of [outbox])\n"
+    )

@@ -39,6 +39,8 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ["evaluate", "fly"],
         ["run", "--fly"],
         ["catalog"],
+        ["report", "--layout", "other"],
+        ["replay-events", "--station", "a"],
     ],
 )
 def test_wrong_arguments_are_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
@@ -53,6 +55,9 @@ def test_wrong_arguments_are_2(arguments: list[str], capsys: pytest.CaptureFixtu
     [
         ["identify", "a.mp3", "-c", "{missing}"],
         ["run", "-c", "{missing}"],
+        ["events", "-c", "{missing}"],
+        ["report", "--outbox", "{missing}"],
+        ["replay-events", "--station", "a", "--from", "0", "-c", "{missing}"],
         ["train", "--recipe", "compakt"],
         ["evaluate", "fit", "--encoder", "compakt", "--device", "cpu"],
         ["evaluate", "fit", "--encoder", "{missing}.safetensors", "--device", "cpu"],

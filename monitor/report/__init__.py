@@ -1,0 +1,1 @@
+"""What was on air, as lists that people and collecting societies read."""
