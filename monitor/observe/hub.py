@@ -68,12 +68,8 @@ class Hub:
                 self._stream(fact)
             case facts.WindowsDropped():
                 self._dropped(fact)
-            case facts.BrokerStateChanged(connected=True):
-                self._log.info("broker connected", broker=fact.broker)
             case facts.BrokerStateChanged():
-                self._log.warning(
-                    "broker lost, trying again; detections stay in the outbox", broker=fact.broker, reason=fact.reason
-                )
+                self._broker(fact)
             case facts.PublishRefused():
                 self._refused(fact)
             case facts.DetectionsWaiting():
@@ -101,6 +97,13 @@ class Hub:
             self._log.info("stream has sound again", stream=fact.stream)
         else:
             self._log.debug("stream state", stream=fact.stream, state=fact.state.value, reason=fact.reason)
+
+    def _broker(self, fact: facts.BrokerStateChanged) -> None:
+        if fact.connected:
+            self._log.info("broker connected", broker=fact.broker)
+        else:
+            text = "broker lost, trying again; detections stay in the outbox"
+            self._log.warning(text, broker=fact.broker, reason=fact.reason)
 
     def _refused(self, fact: facts.PublishRefused) -> None:
         """Log what the broker refuses once for each reason, and once more when it takes everything again."""

@@ -39,7 +39,7 @@ async def send_again(settings: MqttSettings, events: Iterable[Event]) -> None:
                 return await _send(client, settings.prefix, events)
         except (aiomqtt.MqttError, OSError, ValueError) as error:
             abandon(client)
-            complaints.append(f"{address}: {explain(error)}")
+            complaints.append(f"{address}: {explain(error, tls=settings.tls)}")
             if connected:  # some are sent already
                 break
     raise BrokerUnreachable("; ".join(complaints))
