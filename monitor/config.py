@@ -369,7 +369,7 @@ def _judge_mqtt(mqtt: MqttSettings) -> Iterator[str]:
 
 def _is_file(path: Path) -> bool:
     try:
-        return path.is_file()
+        return path.is_file() or path.is_fifo()
     except (OSError, ValueError):  # a name that is too long, or a folder that may not be looked into
         return False
 

@@ -45,22 +45,23 @@ def file_of(target: str) -> Path:
     return Path(unquote(target[len("file://") :])) if target.lower().startswith("file://") else Path(target)
 
 
-def live_arguments(url: str, settings: StreamSettings, recipe: Recipe) -> list[str]:
+def live_arguments(url: str, settings: StreamSettings, recipe: Recipe, *, live: bool) -> list[str]:
     """Build the command that plays a URL or file to its standard output as `stamped.py` reads it, in pieces of `CHUNK_S`.
+
+    What is `live`, a network stream or a named pipe, comes at its own pace and is read with haste.
 
     Raises:
         Permanent: The URL's scheme is not one that is listened to.
     """
     options = _input_options(url, timeout_s=settings.no_data_timeout_s * _PATIENCE)
-    if is_network(url):
+    if live:
         options |= _HASTE
-        if scheme_of(url) in _WEB:
-            options |= {"icy": 1, **_request(settings)}
-    else:
+    if scheme_of(url) in _WEB:
+        options |= {"icy": 1, **_request(settings)}
+    if not live:
         options |= ({"re": None} if settings.realtime else {}) | ({"stream_loop": -1} if settings.loop else {})
-    own = {name.removeprefix("-"): value for name, value in zip(*[iter(settings.ffmpeg_options)] * 2, strict=True)}
     frames = f",asetnsamples=n={chunk_samples(recipe)}:p=0"
-    source = ffmpeg.input(_opened(url), threads=1, copyts=None, **options | own)
+    source = ffmpeg.input(_opened(url), threads=1, copyts=None, **options | _own(settings))
     has_data = ".m3u8" in url.lower()  # HLS, whose timed metadata is a track of its own
     tracks = [source[track_of(settings)], *([source["d?"]] if has_data else [])]
     chain = {"c:a": "pcm_f32le", "c:d": "copy", "af": _sound(recipe, settings.channel) + frames, "max_interleave_delta": 1}
@@ -97,18 +98,44 @@ def raw_arguments(recipe: Recipe, *, rate_hz: int, channels: int, channel: Chann
     return _compiled(_plain(source, chain), level="error")
 
 
-def probe_arguments(target: str, *, timeout_s: float) -> list[str]:
-    """Build the ffprobe command that describes a target as JSON.
+def probe_arguments(target: str, *, timeout_s: float, settings: StreamSettings | None = None) -> list[str]:
+    """Build the ffprobe command that describes a target as JSON; `settings`: ask as that stream would.
 
     Raises:
         Permanent: The target's scheme is not one that is listened to.
     """
-    options = [part for name, value in _input_options(target, timeout_s=timeout_s).items() for part in (f"-{name}", str(value))]
+    asked = _input_options(target, timeout_s=timeout_s)
+    if settings is not None:
+        asked |= (_request(settings) if scheme_of(target) in _WEB else {}) | _own(settings)
+    options = [part for name, value in asked.items() for part in (f"-{name}", str(value))]
     entries = (
         "format=duration,format_name:stream=index,id,codec_type,codec_name,sample_rate,channels,channel_layout,duration"
         ":stream_tags=language:program=program_num:program_tags=service_name:program_stream=index"
     )
     return [FFPROBE, "-v", "error", "-show_entries", entries, "-of", "json", *options, "-i", _opened(target)]
+
+
+def fetch_arguments(url: str, settings: StreamSettings) -> list[str]:
+    """Build the command that writes what lies at a URL to its standard output, under the rules of the stream.
+
+    Raises:
+        Permanent: The URL's scheme is not one that is listened to.
+    """
+    options = _input_options(url, timeout_s=settings.no_data_timeout_s) | (_request(settings) if scheme_of(url) in _WEB else {})
+    output = ffmpeg.input(_opened(url), format="data", **options).output("pipe:1", format="data", c="copy", map="0")
+    return _compiled(output, level="error")
+
+
+def first_packet_arguments(playlist: str, *, like: str, settings: StreamSettings) -> list[str]:
+    """Build the ffprobe command that tells the time of the first packet of sound in an HLS playlist (a data: URL), as JSON.
+
+    Raises:
+        Permanent: `like`, the URL whose rules hold, is of a scheme that is not listened to.
+    """
+    options = _input_options(like, timeout_s=settings.no_data_timeout_s) | (_request(settings) if scheme_of(like) in _WEB else {})
+    told = [part for name, value in options.items() if name != "icy" for part in (f"-{name}", str(value))]
+    asked = ["-v", "error", "-select_streams", "a:0", "-show_entries", "packet=pts_time", "-read_intervals", "%+#1", "-of", "json"]
+    return [FFPROBE, *asked, *told, "-f", "hls", "-i", playlist]
 
 
 def chunk_samples(recipe: Recipe) -> int:
@@ -161,6 +188,11 @@ def _input_options(target: str, *, timeout_s: float) -> dict[str, str | int | No
     if scheme in {"rtsp", "rtsps"}:
         options |= {"rtsp_transport": "tcp"}  # UDP loses packets that no fingerprint gets back
     return options
+
+
+def _own(settings: StreamSettings) -> dict[str, str]:
+    """The operator's own options."""
+    return {name.removeprefix("-"): value for name, value in zip(*[iter(settings.ffmpeg_options)] * 2, strict=True)}
 
 
 def _request(settings: StreamSettings) -> dict[str, str]:

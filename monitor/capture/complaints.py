@@ -11,14 +11,19 @@ from monitor.core.masking import mask_url
 
 _NOT_SOUND = "holds no sound that ffmpeg can decode (a text, a web page or a damaged file?); open it in a player to see what it is"
 _CLOSED = "the server closed the connection; if it never plays, the address is no stream (a web page?): open it in a browser"
+_404 = "the server answers 404 Not Found; check the address"
+_401 = "the server answers 401 Unauthorized; put user and password into the URL"
+_403 = "the server answers 403 Forbidden; check credentials, token and whether this address may listen"
+_REFUSES = "the server refuses; check the address in a player"
 _MEANINGS = (
-    ("Server returned 404", "the server answers 404 Not Found; check the address"),
-    ("Server returned 401 Unauthorized", "the server answers 401 Unauthorized; put user and password into the URL"),
-    (
-        "Server returned 403 Forbidden",
-        "the server answers 403 Forbidden; check credentials, token and whether this address may listen",
-    ),
-    ("Server returned", "the server refuses; check the address in a player"),
+    ("Server returned 404", _404),
+    ("Server returned 401 Unauthorized", _401),
+    ("Server returned 403 Forbidden", _403),
+    ("Server returned", _REFUSES),
+    ("HTTP error 404", _404),
+    ("HTTP error 401", _401),
+    ("HTTP error 403", _403),
+    ("HTTP error", _REFUSES),
     ("Connection refused", "nothing listens at that address; check host and port, and whether the server runs"),
     ("Failed to resolve hostname", "the host name is not known; check the address and DNS"),
     ("Connection timed out", "the server does not answer in time; check network and firewall"),

@@ -13,10 +13,10 @@ import signal
 import subprocess
 import threading
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,6 +29,7 @@ from monitor.core.inputs import is_network
 from monitor.core.masking import mask_url
 from monitor.core.recipe import Recipe
 from monitor.errors import NotAudio, Permanent
+from monitor.settings import StreamSettings
 
 PIECE_S = 10.0
 """Length of the pieces `decode` yields; the last is shorter."""
@@ -43,6 +44,20 @@ _ESTIMATED = ("Estimating duration from bitrate", "using bitrate for duration")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Track:
+    """One of several audio tracks."""
+
+    id: str
+    """As the container counts (a PID of MPEG-TS, "0x101"); empty where it does not."""
+    programme: int
+    """Programme number; 0: the container knows no programmes."""
+    language: str
+    codec: str
+    sample_rate_hz: int
+    channels: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Probe:
     """What ffprobe says of a file or URL, without decoding it."""
 
@@ -52,16 +67,20 @@ class Probe:
     codec: str
     sample_rate_hz: int
     channels: int
+    tracks: tuple[Track, ...] = ()
+    """All audio tracks, in ffmpeg's order."""
+    programmes: Mapping[int, str] = field(default_factory=dict)
+    """Number and name of each programme."""
 
 
-def probe(path_or_url: str | Path) -> Probe:
-    """Describe the first audio track of a file or URL; `has_audio` is False when it has none.
+def probe(path_or_url: str | Path, settings: StreamSettings | None = None) -> Probe:
+    """Describe the audio tracks of a file or URL; `has_audio` is False when it has none. `settings`: ask as that stream would.
 
     Raises:
         NotAudio: It cannot be opened or is nothing ffmpeg knows; the message says what to do.
     """
     target = str(path_or_url)
-    arguments = probe_arguments(target, timeout_s=TIMEOUT_S)
+    arguments = probe_arguments(target, timeout_s=TIMEOUT_S, settings=settings)
     try:
         done = subprocess.run(arguments, stdin=subprocess.DEVNULL, capture_output=True, timeout=2 * TIMEOUT_S, check=False)
     except FileNotFoundError as error:
@@ -73,6 +92,7 @@ def probe(path_or_url: str | Path) -> Probe:
     if done.returncode != 0:
         raise NotAudio(f"{mask_url(target)}: {_meaning(target, done.stderr.decode(errors='replace').splitlines())}")
     found = json.loads(done.stdout)
+    tracks = tuple(_tracks(found))
     audio: dict[str, str] = next((stream for stream in found.get("streams", []) if stream.get("codec_type") == "audio"), {})
     duration = found.get("format", {}).get("duration") or audio.get("duration")
     return Probe(
@@ -81,7 +101,23 @@ def probe(path_or_url: str | Path) -> Probe:
         codec=audio.get("codec_name", ""),
         sample_rate_hz=int(audio.get("sample_rate", 0)),
         channels=int(audio.get("channels", 0)),
+        tracks=tracks,
+        programmes={one["program_num"]: one.get("tags", {}).get("service_name", "") for one in found.get("programs", [])},
     )
+
+
+def _tracks(found: dict[str, Any]) -> Iterator[Track]:
+    programmes = {stream["index"]: one["program_num"] for one in found.get("programs", []) for stream in one.get("streams", [])}
+    for stream in found.get("streams", []):
+        if stream.get("codec_type") == "audio":
+            yield Track(
+                id=stream.get("id", ""),
+                programme=programmes.get(stream["index"], 0),
+                language=stream.get("tags", {}).get("language", ""),
+                codec=stream.get("codec_name", ""),
+                sample_rate_hz=int(stream.get("sample_rate", 0)),
+                channels=int(stream.get("channels", 0)),
+            )
 
 
 def decode(path_or_url: str | Path, recipe: Recipe) -> Decoded:

@@ -13,7 +13,7 @@ from collections import deque
 LONGEST_TITLE = 256
 _WORDS = 12
 """Errors that are kept; ffmpeg says what matters last."""
-_ERROR = re.compile(r"^((?:\[[^\]]*\] )?)\[(?:error|fatal|panic)\] (.*)")
+_ERROR = re.compile(r"^((?:\[[^\]]*\] )?)(?:\[(?:error|fatal|panic)\] (.*)|\[warning\] (HTTP error .*))")
 _INPUT = re.compile(r"^\[info\] Input #0, (.+?), from ")
 _TITLE = re.compile(r"^\[https? @ [^\]]*\] \[verbose\] Metadata update for StreamTitle: ?(.*)")
 
@@ -31,7 +31,7 @@ class Remarks:
     def hear(self, line: str) -> None:
         """Take a line."""
         if found := _ERROR.match(line):
-            self._errors.append(found.group(1) + found.group(2))
+            self._errors.append(found.group(1) + (found.group(2) or found.group(3)))
         elif found := _TITLE.match(line):
             title = one_line(found.group(1))
             self._new, self._title = self._new or title != self._title, title

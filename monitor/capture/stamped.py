@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from monitor.capture.id3 import title_of
 from monitor.capture.samples import to_samples
+from monitor.capture.stated import Anchor
 from monitor.errors import StreamFailed
 from monitor.messages import Hint, HintKind, Stamp, StampKind
 
@@ -34,6 +35,8 @@ EVERY_S = 5.0
 """Stamps that say nothing new are passed on this often."""
 ROUNDING_S = 0.05
 """Times may be off by so much from piece to piece: milliseconds of FLV, frames that were cut anew."""
+REACH_S = 3600.0
+"""An anchor that far away was of another clock."""
 SEGMENT_S = 10.0
 """Sound may be missing without a pause when a server has dropped a segment of HLS; longer ones are rare."""
 
@@ -51,7 +54,12 @@ class Output(Protocol):
 
 
 async def heard(
-    output: Output, *, rate_hz: int, format_of: Callable[[], str], damaged: Callable[[int], None]
+    output: Output,
+    *,
+    rate_hz: int,
+    format_of: Callable[[], str],
+    damaged: Callable[[int], None],
+    stated: Callable[[], Anchor | None] = lambda: None,
 ) -> AsyncGenerator[Heard, None]:
     """Yield what a live ffmpeg writes, until its end.
 
@@ -60,11 +68,13 @@ async def heard(
         rate_hz: Of the sound.
         format_of: Name of ffmpeg's demuxer, empty until it is known.
         damaged: Told of samples that were none.
+        stated: What the station said last of the time of its sound.
 
     Raises:
         StreamFailed: It writes something else.
     """
     clock: _Clock | None = None
+    count = 0
     while line := await output.line():
         if line.startswith(b"#"):
             continue
@@ -81,7 +91,10 @@ async def heard(
             clock = _Clock(rate_hz, CLOCKS.get(name))
         if clock and (stamp := clock.stamp(pts, duration, time.monotonic())):
             yield stamp
+            if (anchor := stated()) and (programme := clock.place(anchor, pts, count)):
+                yield programme
         samples, bad = to_samples(data)
+        count += samples.size
         if bad:
             damaged(bad)
         if samples.size:
@@ -119,3 +132,12 @@ class _Clock:
             return None
         self._told = own
         return Stamp(kind=StampKind.MEDIA, seconds=own / self._rate_hz, period_s=self._period_s)
+
+    def place(self, anchor: Anchor, pts: int, sample: int) -> Stamp | None:
+        """Return what an anchor says of a sample; None when they are of different clocks."""
+        since_s = pts / self._rate_hz - anchor.pts_s
+        if self._period_s:
+            since_s = (since_s + self._period_s / 2) % self._period_s - self._period_s / 2
+        if abs(since_s) > REACH_S:
+            return None
+        return Stamp(kind=StampKind.PROGRAMME, seconds=anchor.utc_s + since_s, sample=sample)

@@ -6,6 +6,7 @@ Knows how one connection begins, runs and ends, and which of a station's URLs is
 
 from __future__ import annotations
 
+import asyncio
 import math
 import time
 from collections.abc import AsyncGenerator, Callable
@@ -13,12 +14,13 @@ from contextlib import aclosing
 
 import structlog
 
-from monitor.capture.arguments import live_arguments
+from monitor.capture.arguments import file_of, live_arguments
 from monitor.capture.child import Child
 from monitor.capture.complaints import explain
 from monitor.capture.mending import LEAD_S, Mender
 from monitor.capture.remarks import Remarks
 from monitor.capture.stamped import Heard, heard
+from monitor.capture.stated import StatedTime
 from monitor.core.backoff import Backoff
 from monitor.core.inputs import is_network
 from monitor.core.masking import mask_url
@@ -35,7 +37,7 @@ _log = structlog.get_logger()
 
 
 class FfmpegSource(Mender):
-    """One station. A network stream is eternal; a file that does not loop ends the chunks at its end."""
+    """One station. A network stream and a named pipe are eternal; a file that does not loop ends the chunks at its end."""
 
     def __init__(self, settings: StreamSettings, recipe: Recipe, tell: Tell, *, backoff: Backoff | None = None) -> None:
         """Take the stream's settings; nothing is opened yet.
@@ -43,11 +45,11 @@ class FfmpegSource(Mender):
         Raises:
             Permanent: The scheme of a URL is not one that is listened to.
         """
-        lead_s = LEAD_S if is_network(settings.url) else math.inf
-        super().__init__(settings, recipe, tell, connect=self._sound, backoff=backoff, lead_s=lead_s)
         self._urls = (settings.url, *settings.spares)
-        self._commands = [live_arguments(url, settings, recipe) for url in self._urls]
-        self._loop = settings.loop
+        lead_s = LEAD_S if _is_live(settings.url) else math.inf
+        super().__init__(settings, recipe, tell, connect=self._sound, backoff=backoff, lead_s=lead_s)
+        self._commands = [live_arguments(url, settings, recipe, live=_is_live(url)) for url in self._urls]
+        self._settings = settings
         self._turn = 0
 
     def __repr__(self) -> str:
@@ -56,13 +58,22 @@ class FfmpegSource(Mender):
     async def _sound(self) -> AsyncGenerator[Heard, None]:
         chosen, self._turn = self._turn, (self._turn + 1) % len(self._urls)
         remarks = Remarks()
+        stated = StatedTime(self._urls[chosen], self._settings)
+        asking: asyncio.Task[None] | None = None
         child = await Child.start(self._commands[chosen], hear=remarks.hear)
         began_s = 0.0
         try:
-            async with aclosing(
-                heard(child, rate_hz=self._rate_hz, format_of=lambda: remarks.format, damaged=self._damage())
-            ) as sound:
+            pieces = heard(
+                child,
+                rate_hz=self._rate_hz,
+                format_of=lambda: remarks.format,
+                damaged=self._damage(),
+                stated=lambda: stated.anchor,
+            )
+            async with aclosing(pieces) as sound:
                 async for item in sound:
+                    if asking is None and remarks.format == "hls":
+                        asking = asyncio.create_task(stated.run())
                     if not began_s:
                         began_s = time.monotonic()
                         self._tell(SourceChosen(stream=self.name, number=chosen, url=mask_url(self._urls[chosen])))
@@ -73,10 +84,13 @@ class FfmpegSource(Mender):
                     yield item
             status = await child.finish()
         finally:
+            if asking is not None:
+                asking.cancel()
+                await asyncio.gather(asking, return_exceptions=True)
             await child.close()
-        if is_network(self._urls[chosen]):
+        if _is_live(self._urls[chosen]):
             raise StreamFailed(explain(remarks.errors) if status or remarks.errors else "the stream ended")
-        if not began_s or self._loop:
+        if not began_s or self._settings.loop:
             raise StreamFailed(explain(remarks.errors))
 
     def _damage(self) -> Callable[[int], None]:
@@ -90,3 +104,8 @@ class FfmpegSource(Mender):
                 _log.warning("the stream's sound holds values that are none; they are taken as silence", stream=self.name)
 
         return damaged
+
+
+def _is_live(url: str) -> bool:
+    """Say whether a URL never ends for good: a network stream, or a named pipe, whose writer may come back."""
+    return is_network(url) or file_of(url).is_fifo()

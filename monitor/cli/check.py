@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from monitor.errors import MonitorError, Permanent
 
 if TYPE_CHECKING:
+    from monitor.capture.ffmpeg import Probe, Track
     from monitor.core.brokers import Address
     from monitor.encoder.engine import Engine
     from monitor.settings import Settings, StreamSettings
@@ -145,10 +146,20 @@ def _describe_stream(stream: StreamSettings) -> str:
 
     if stream.kind is SourceKind.SOUNDCARD:
         return try_soundcard(stream.device)
-    found = probe(stream.url)
+    found = probe(stream.url, stream)
     if not found.has_audio:
         raise NotAudio("it holds no audio; change its url")
-    return f"{found.codec}, {found.sample_rate_hz} Hz, {found.channels} channels"
+    spares = f"; {len(stream.spares)} spares, not asked" if stream.spares else ""
+    if len(found.tracks) < 2:
+        return f"{found.codec}, {found.sample_rate_hz} Hz, {found.channels} channels{spares}"
+    return f"{len(found.tracks)} audio tracks: " + "; ".join(_describe_track(one, found) for one in found.tracks) + spares
+
+
+def _describe_track(track: Track, found: Probe) -> str:
+    name = found.programmes.get(track.programme, "")
+    parts = [f"programme {track.programme}{f' ({name})' if name else ''}"] if track.programme else []
+    parts += [f"track {part}" for part in (track.id, track.language) if part]
+    return " ".join([*parts, f"{track.codec} {track.sample_rate_hz} Hz {track.channels} channels"])
 
 
 def _brokers(settings: Settings) -> Iterator[Line]:

@@ -81,7 +81,7 @@ async def paced(writer: asyncio.StreamWriter, sound: bytes, bytes_per_s: int, *,
 
 
 _ICECAST = """<icecast>
-<limits><clients>20</clients><sources>4</sources><source-timeout>5</source-timeout><burst-size>65535</burst-size></limits>
+<limits><clients>60</clients><sources>20</sources><source-timeout>5</source-timeout><burst-size>65535</burst-size></limits>
 <authentication><source-password>hackme</source-password><admin-user>admin</admin-user><admin-password>hackme</admin-password></authentication>
 <hostname>localhost</hostname>
 <listen-socket><port>{port}</port><bind-address>127.0.0.1</bind-address></listen-socket>
@@ -139,13 +139,14 @@ class Icecast:
         source = subprocess.Popen(command, stdin=subprocess.DEVNULL)
         self._sources.append(source)
         until_s = time.monotonic() + 10
-        while not self._on_air(mount):
+        while not self.on_air(mount):
             if time.monotonic() > until_s:
                 raise RuntimeError(f"{mount} did not go on air")
             time.sleep(0.05)
         return source
 
-    def _on_air(self, mount: str) -> bool:
+    def on_air(self, mount: str) -> bool:
+        """Say whether a mount sends."""
         with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
             connection.settimeout(1)
             connection.sendall(f"GET /{mount} HTTP/1.0\r\n\r\n".encode())

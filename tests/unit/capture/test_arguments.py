@@ -14,7 +14,8 @@ RECIPE = Recipe(name="any")
 
 
 def live(target: str, **wishes: object) -> list[str]:
-    return live_arguments(target, StreamSettings(name="a", url=target, **{"no_data_timeout_s": 10.0} | wishes), RECIPE)
+    settings = StreamSettings(name="a", url=target, **{"no_data_timeout_s": 10.0} | wishes)
+    return live_arguments(target, settings, RECIPE, live=is_network(target))
 
 
 def after(arguments: list[str], option: str) -> str:

@@ -1,0 +1,110 @@
+"""One station as the daemon hears it, written down: what came when, what was told, what is missing."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from contextlib import aclosing
+from dataclasses import dataclass, field
+
+from monitor.capture import FfmpegSource
+from monitor.core.recipe import Recipe
+from monitor.facts import Fact, SoundDamaged, SoundLost, StreamRestarted, StreamStateChanged
+from monitor.messages import Chunk, StreamState
+from monitor.settings import StreamSettings
+from tests.faults.programme import missed_s
+
+RECIPE = Recipe(name="any")
+AWAY = (StreamState.RECONNECTING, StreamState.SILENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """A fact and when it was told, on the wall clock."""
+
+    at_s: float
+    fact: Fact
+
+
+@dataclass(slots=True)
+class Listener:
+    """A source of the daemon's, read to memory."""
+
+    settings: StreamSettings
+    chunks: list[Chunk] = field(default_factory=list)
+    at_s: list[float] = field(default_factory=list)
+    """When each chunk came, on the wall clock."""
+    told: list[Told] = field(default_factory=list)
+    _source: FfmpegSource | None = None
+    _task: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Listener:
+        self._source = FfmpegSource(self.settings, RECIPE, lambda fact: self.told.append(Told(at_s=time.time(), fact=fact)))
+        self._task = asyncio.create_task(self._listen(self._source))
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._task is not None
+        self._task.cancel()
+        await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _listen(self, source: FfmpegSource) -> None:
+        async with aclosing(source.chunks()) as sound:
+            async for chunk in sound:
+                self.chunks.append(chunk)
+                self.at_s.append(time.time())
+
+    async def heard(self, after_s: float = 0.0, *, limit_s: float = 60.0) -> float:
+        """Wait until sound has come after a time; return when."""
+        until_s = time.time() + limit_s
+        while not self.at_s or self.at_s[-1] <= after_s:
+            assert self._task is not None
+            if self._task.done():
+                self._task.result()
+            if time.time() > until_s:
+                raise TimeoutError(f"{self.settings.name}: no sound within {limit_s:.0f} s")
+            await asyncio.sleep(0.05)
+        return next(at_s for at_s in self.at_s if at_s > after_s)
+
+    def lost_at(self, after_s: float) -> Told | None:
+        """Return when it was first told, after a time, that the stream is away or silent."""
+        for told in self.told:
+            if told.at_s >= after_s and isinstance(told.fact, StreamStateChanged) and told.fact.state in AWAY:
+                return told
+        return None
+
+    def restarts(self, after_s: float = 0.0) -> int:
+        """Count the losses."""
+        return sum(isinstance(told.fact, StreamRestarted) and told.at_s >= after_s for told in self.told)
+
+    def damaged_s(self) -> float:
+        """Sum up the samples that were none."""
+        return sum(told.fact.seconds for told in self.told if isinstance(told.fact, SoundDamaged))
+
+    def lost_s(self) -> float:
+        """Sum up what the sender's time stamps say is missing."""
+        return sum(told.fact.seconds for told in self.told if isinstance(told.fact, SoundLost))
+
+    def gaps_s(self, after_s: float = 0.0) -> float:
+        """Sum up the jumps of media time since a time on the wall clock: what the daemon itself holds for not received."""
+        gap = 0
+        for number in range(1, len(self.chunks)):
+            before, here = self.chunks[number - 1], self.chunks[number]
+            if self.at_s[number] >= after_s:
+                gap += here.position - (before.position + before.samples.size)
+        return gap / RECIPE.sample_rate_hz
+
+    def missed_s(self, from_s: float, to_s: float) -> int:
+        """Count the whole seconds of the programme between two wall times that were never heard."""
+        return missed_s([chunk.samples for chunk in self.chunks], from_s, to_s)
+
+    def clock_error_s(self) -> tuple[float, float]:
+        """Return how far the newest sound's UTC is from its arrival, and its stated uncertainty."""
+        assert self._source is not None
+        last = self.chunks[-1]
+        utc_s, uncertainty_s = self._source.utc_s(last.position + last.samples.size)
+        return utc_s - self.at_s[-1], uncertainty_s
+
+    def longest_pause_s(self) -> float:
+        """Return the longest time between two pieces of sound."""
+        return max((later - earlier for earlier, later in zip(self.at_s, self.at_s[1:], strict=False)), default=0.0)
