@@ -16,7 +16,7 @@ import ffmpeg
 
 from monitor.core.inputs import is_network, protocols_of, refuse_scheme, scheme_of
 from monitor.core.recipe import Recipe
-from monitor.errors import Permanent
+from monitor.errors import NotAudio, Permanent
 from monitor.settings import Channel, StreamSettings
 
 FFMPEG = "ffmpeg"
@@ -86,6 +86,7 @@ def decode_arguments(target: str, recipe: Recipe, *, timeout_s: float) -> list[s
 
     Raises:
         Permanent: The target's scheme is not one that is listened to.
+        NotAudio: Its name is not text.
     """
     source = ffmpeg.input(_opened(target), threads=1, **_input_options(target, timeout_s=timeout_s))
     return _compiled(_plain(source, _sound(recipe)), level="level+info")
@@ -103,6 +104,7 @@ def probe_arguments(target: str, *, timeout_s: float, settings: StreamSettings |
 
     Raises:
         Permanent: The target's scheme is not one that is listened to.
+        NotAudio: Its name is not text.
     """
     asked = _input_options(target, timeout_s=timeout_s)
     if settings is not None:
@@ -203,4 +205,8 @@ def _request(settings: StreamSettings) -> dict[str, str]:
 
 def _opened(target: str) -> str:
     """What stands behind -i: a file keeps its name even when it looks like an option or a protocol ("03: live.mp3")."""
+    try:
+        target.encode()
+    except UnicodeEncodeError as error:
+        raise NotAudio(f"{target}: its name is not UTF-8; rename it") from error
     return target if is_network(target) else f"file:{file_of(target)}"

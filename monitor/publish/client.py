@@ -197,5 +197,5 @@ def explain(error: Exception, *, tls: bool) -> str:
         if sign in text.lower():
             return f"{text}; {advice}"
     if not text.startswith(_CUT) and ("reset by peer" in text or "EOF occurred" in text or text.startswith(_NO_ANSWER)):
-        return f"{text}; check that [mqtt] tls is what the broker expects on this port (it is {str(tls).lower()})"
+        return f"{text}; if this goes on, check that [mqtt] tls = {str(tls).lower()} is what the broker expects on this port"
     return text

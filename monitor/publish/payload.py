@@ -7,7 +7,7 @@ promise stands in deploy/schema/detection-1.json. Knows nothing of brokers or di
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from monitor import __version__
@@ -17,11 +17,13 @@ SCHEMA = 1
 ISWC = ("iswc",)
 UPC = ("upc", "ean", "gtin", "barcode")
 """Names that columns of the operator's CSV have for these, in the order they are looked for, whatever their case."""
+_EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def utc(seconds: float) -> str:
     """Write seconds since 1970 as ISO 8601 in UTC with milliseconds."""
-    return datetime.fromtimestamp(round(seconds, 3), UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    moment = _EPOCH + timedelta(milliseconds=round(seconds * 1000.0))
+    return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def seconds(text: str) -> float:

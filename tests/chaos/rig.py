@@ -17,7 +17,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
-from tests.acceptance.box import LISTED, VOICE, Radio, free_port, listens, monitor, programme
+from tests.acceptance.box import LISTED, VOICE, Radio, free_port, monitor, programme
 from tests.bench.exposition import Exposition
 
 PREFIX = "chaos/radio"
@@ -74,8 +74,8 @@ class Broker:
             self.process = subprocess.Popen([self._program, "-c", self._folder / "mosquitto.conf"], stdout=log, stderr=log)
 
     @property
-    def up(self) -> bool:
-        return self.process is not None and self.process.poll() is None and listens(self.port)
+    def running(self) -> bool:
+        return self.process is not None and self.process.poll() is None
 
     def end(self, how: signal.Signals) -> None:
         """End it; what it has saved stays."""

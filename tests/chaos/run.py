@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from tests.acceptance.box import Radio
+from tests.acceptance.box import Radio, listens
 from tests.bench.exposition import Exposition
 from tests.bench.processes import memory_mb
 from tests.chaos.plan import Fault, Kind
@@ -182,7 +182,7 @@ class Run:
         """Start what is to be started, let the daemon to the broker when the witness is there, read the pages."""
         time.sleep(0.05)
         # Who comes first to a broker that has forgotten its subscribers decides what they miss; that is not what is measured here.
-        self._proxy.shut = not (self._broker.up and self._witness.there.is_set()) if self._broker_running() else True
+        self._proxy.shut = not (self._broker.running and self._witness.there.is_set())
         if self._daemon.process is not None and not self._daemon.running and self._start_at_s is None:
             self._ended()
         if self._start_at_s is not None and self.now_s() >= self._start_at_s:
@@ -194,9 +194,6 @@ class Run:
         if self.now_s() >= self._look_at_s:
             self._look()
             self._look_at_s = self.now_s() + LOOK_S
-
-    def _broker_running(self) -> bool:
-        return self._broker.process is not None and self._broker.process.poll() is None
 
     def _start(self) -> None:
         self._start_at_s = None
@@ -325,7 +322,7 @@ class Run:
             broker.forget()
         yield from self._for(outcome.fault.for_s)
         broker.start()
-        while not broker.up or not self._witness.there.is_set():
+        while not self._witness.there.is_set():
             yield True
 
     def _harm_network(self, outcome: Outcome) -> Iterator[bool]:
@@ -386,7 +383,7 @@ def rig(out: Path, *, count: int, update_every_s: float) -> Iterator[Run]:
         broker = Broker(program, out / "broker")
         stack.callback(broker.close)
         broker.start()
-        while not broker.up:
+        while not listens(broker.port):
             time.sleep(0.05)
         witness = Witness(broker.port, PREFIX, out / "witness.jsonl")
         stack.callback(witness.close)

@@ -127,14 +127,14 @@ def refusals(need: Callable[[str], Path], tmp_path: Path) -> list[Refusal]:
             wrong=tls(good),
             right=("allow_anonymous true",),
             settings={},
-            sign="check that [mqtt] tls",
+            sign="check that [mqtt] tls = ",
         ),
         Refusal(
             name="TLS to a broker without",
             wrong=("allow_anonymous true",),
             right=tls(good),
             settings=trust,
-            sign="check that [mqtt] tls",
+            sign="check that [mqtt] tls = ",
         ),
     ]
 

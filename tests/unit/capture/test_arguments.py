@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
+
 import pytest
 
 from monitor.capture.arguments import chunk_samples, decode_arguments, live_arguments, probe_arguments, raw_arguments
 from monitor.core.inputs import is_network
 from monitor.core.recipe import Recipe
-from monitor.errors import Permanent
+from monitor.errors import NotAudio, Permanent
 from monitor.settings import Channel, StreamSettings
 
 RECIPE = Recipe(name="any")
@@ -110,3 +113,11 @@ def test_timed_metadata_is_asked_of_hls_only() -> None:
 def test_every_choice_of_channel_ends_in_the_recipes_format(channel: Channel) -> None:
     chain = after(live("a.mp3", channel=channel), "-af")
     assert chain.endswith("aformat=sample_fmts=flt:channel_layouts=mono,asetnsamples=n=2000:p=0")
+
+
+# Found by fuzzing: one such file in a folder ended the whole of `monitor catalog add` with a traceback.
+@pytest.mark.parametrize("build", [decode_arguments, probe_arguments])
+def test_a_name_that_is_not_utf8_is_refused_by_name(build: Callable[..., list[str]]) -> None:
+    name = os.fsdecode(b"/music/Bj\xf6rk.mp3")
+    with pytest.raises(NotAudio, match="its name is not UTF-8; rename it"):
+        build(name, RECIPE, timeout_s=1.0) if build is decode_arguments else build(name, timeout_s=1.0)
