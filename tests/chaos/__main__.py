@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -37,6 +38,8 @@ def main(arguments: list[str] | None = None) -> int:
     shutil.rmtree(out, ignore_errors=True)
     out.mkdir(parents=True)
     began_s = time.monotonic()
+    for number in (signal.SIGTERM, signal.SIGINT):  # whoever ends it early leaves nothing behind; nohup would have it ignored
+        signal.signal(number, signal.default_int_handler)
     with rig(out, count=2 if parsed.short else parsed.stations, update_every_s=1.0 if parsed.short else 5.0) as run:
         run.run(faults, length_s, lambda line: print(line, flush=True))
         for part in (out / "disk").glob("outbox.db*"):
