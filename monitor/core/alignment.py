@@ -30,6 +30,8 @@ USUALLY_ALIKE = 0.4
 """Similarity of windows NEW_AFTER apart that is no sign of a drone."""
 LEAST_NEWS = 0.4
 """Share of the evidence that is left in a drone: over half a minute even a drone is its own."""
+SILENT = 1e-3
+"""Length below which a sum of fingerprints is that of silence."""
 MARGIN = 3
 """Positions beyond the straight diagonal that the steepest line reaches within the span."""
 
@@ -86,12 +88,28 @@ def stored(references: References, reference_id: int, start: int, count: int) ->
     return table
 
 
+def between(vectors: NDArray[np.float32], positions: NDArray[np.float64]) -> NDArray[np.float32]:
+    """Return fingerprints [n, dim] at positions [n] in rows of vectors, to half a row.
+
+    Half way between two rows their sum stands for what lies there: where both have a similarity s to it, and c to each other, the
+    sum has 2 s / sqrt(2 + 2 c). Of sound cut half a hop off the grid that is 0.87 in the median where the nearest row has 0.77.
+    """
+    halves = np.rint(2 * positions).astype(np.int64)
+    low = halves >> 1
+    at = np.take(vectors, low, axis=0)
+    odd = np.flatnonzero(halves & 1)
+    if len(odd):
+        mixed = at[odd] + vectors[low[odd] + 1]
+        at[odd] = mixed / np.maximum(np.linalg.norm(mixed, axis=1, keepdims=True), SILENT)
+    return at
+
+
 def _lines() -> NDArray[np.int64]:
-    """Index [lines, SPAN] into the band [SPAN, 2 * MARGIN + 1]: for each line the column at each hop, oldest first."""
+    """Index [lines, SPAN] into the band [SPAN, 4 * MARGIN + 1] of half columns: for each line that at each hop, oldest first."""
     ago = np.arange(SPAN)[::-1]
     return np.stack(
         [
-            np.rint(MARGIN + shift + (1.0 - speed) * ago).clip(0, 2 * MARGIN).astype(np.int64)
+            np.rint(2 * (MARGIN + shift + (1.0 - speed) * ago)).clip(0, 4 * MARGIN).astype(np.int64)
             for speed in SPEEDS
             for shift in INTERCEPTS
         ]
@@ -130,11 +148,18 @@ def score(heard: Heard, candidates: Sequence[tuple[int, int]], references: Refer
     asked = np.concatenate((heard.vectors[:, None], heard.context), axis=1)
     # One product of everything with everything, of which the band is a quarter: many small ones take longer.
     every = (tables @ asked.reshape(-1, asked.shape[2]).T).reshape(*tables.shape[:2], *asked.shape[:2])
-    band = every[:, _BAND, np.arange(SPAN)[:, None]]
+    whole = every[:, _BAND, np.arange(SPAN)[:, None]]
+    mixed = np.einsum("ctd,ctd->ct", tables[:, 1:] + tables[:, :-1], tables[:, 1:] + tables[:, :-1])
+    shorten = (1.0 / np.sqrt(np.maximum(mixed, SILENT**2)))[:, _BAND[:, :-1], None]
+    band = np.empty((*whole.shape[:2], 4 * MARGIN + 1, whole.shape[3]), np.float32)
+    band[:, :, ::2] = whole
+    band[:, :, 1::2] = (whole[:, :, 1:] + whole[:, :, :-1]) * shorten
+    there = np.repeat(inside, 2, axis=2)[:, :, :-1]
+    there[:, :, 1::2] &= inside[:, :, 1:]
     similarity, common = band[..., 0], band[..., 1:].max(axis=3).clip(0.0)
-    nats = np.where(inside, evidence.of(similarity - common), evidence.lowest)
+    nats = np.where(there, evidence.of(similarity - common), evidence.lowest)
     nats = np.where(heard.present[None, :, None], nats, 0.0)
-    nats = np.where(nats > 0, nats * novelty(tables)[:, _BAND], nats)
+    nats = np.where(nats > 0, nats * np.repeat(novelty(tables)[:, _BAND], 2, axis=2)[:, :, :-1], nats)
     along = nats[:, np.arange(SPAN)[None, :], _LINES]
     back = along[:, :, ::-1].cumsum(axis=2)
     best = (back.max(axis=2) - _NEAR_STRAIGHT).argmax(axis=1)

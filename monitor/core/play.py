@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import NEW_AFTER, Alignment, References, novelty, stored
+from monitor.core.alignment import NEW_AFTER, Alignment, References, between, novelty, stored
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard, Ring
 from monitor.core.rival import SEPARATE_NATS, Rival, lead
@@ -55,12 +55,11 @@ class Line:
 
 
 def along(references: References, reference_id: int, line: Line, hops: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the stored fingerprints [n, dim] of a recording on a line, at rising hops [n]."""
-    positions = np.rint(line.position + line.speed * (hops - line.hop)).astype(np.int64)
-    first = int(positions[0])
-    table = stored(references, reference_id, first, int(positions[-1]) - first + 1)
-    vectors: NDArray[np.float32] = np.take(table, positions - first, axis=0)
-    return vectors
+    """Return the stored fingerprints [n, dim] of a recording on a line, to half a hop, at rising hops [n]."""
+    positions = line.position + line.speed * (hops - line.hop)
+    first = int(np.floor(positions[0]))
+    table = stored(references, reference_id, first, int(np.floor(positions[-1])) - first + 3)
+    return between(table, positions - first)
 
 
 class LivePlay:
@@ -167,15 +166,16 @@ class LivePlay:
     def hear(self, heard: Heard) -> None:
         """Take the next fingerprint, the only one in `heard`."""
         hop = heard.newest
-        near = round(self.line.at(hop))
+        position = self.line.at(hop)
+        near = round(position)
         rows = stored(self.references, self.reference_id, near - 2, 5)
-        mine, vector = rows[2], heard.vectors[0]
-        alike = rows @ vector
-        nats = float(self._evidence.of_followed(alike[2] - max(float((heard.context[0] @ mine).max()), 0.0)))
-        self.now = mine, float(alike[2])
+        mine, vector = between(rows, np.array([position - near + 2.0]))[0], heard.vectors[0]
+        alike, own = rows @ vector, float(mine @ vector)
+        nats = float(self._evidence.of_followed(np.float32(own - max(float((heard.context[0] @ mine).max()), 0.0))))
+        self.now = mine, own
         self.total += nats
         if nats > 0:
-            self._alike_sum += float(alike[2])
+            self._alike_sum += own
             self._alike_count += 1
         if self.total > self.best_total:
             self.best_total, self.last_hop = self.total, hop
