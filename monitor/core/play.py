@@ -3,8 +3,8 @@
 Follows a line through the stored fingerprints; no search is needed once a recording is found. Knows fingerprints, hops and
 evidence. Knows nothing of what else is on air, of stations or of thresholds.
 
-The line is fitted by least squares through the sub-hop positions of the windows that speak for the recording (a parabola through
-the similarities of the nearest stored window and its neighbours), so it yields the speed. Start and end are where the accumulated
+The line is fitted by least squares through the sub-hop positions of the windows that speak for the recording, so it yields the
+speed. Start and end are where the accumulated
 evidence turned: the running sum from one hop to the next, its highest point so far, and the time since.
 """
 
@@ -33,6 +33,8 @@ REFIT_EVERY = 4
 """Points after which the line is fitted again, once there are twice as many as are TRUSTED."""
 SAME_PLACE = 2.0
 """Hops within which two positions in a recording are the same place."""
+STEADY = 0.9
+"""Similarity of neighbouring stored windows from which on nothing tells where between them a sound is."""
 CLEAR_NATS = 1.0
 """Evidence of a window that may tell where in the recording it is."""
 
@@ -143,8 +145,8 @@ class LivePlay:
         self._alike_count = int(good.sum())
         for number in (np.nonzero(good)[0] + len(nats) - taken)[-FITTED:]:
             near = round(self.line.at(float(hops[number])))
-            alike = stored(self.references, self.reference_id, near - 2, 5) @ heard.vectors[number]
-            self._note_position(int(hops[number]), near, alike, float(nats[number]))
+            rows = stored(self.references, self.reference_id, near - 2, 5)
+            self._note_position(int(hops[number]), near, rows, rows @ heard.vectors[number], float(nats[number]))
         self._refit()
 
     def stored_along(self, hops: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -179,7 +181,7 @@ class LivePlay:
             self._alike_count += 1
         if self.total > self.best_total:
             self.best_total, self.last_hop = self.total, hop
-        if self._note_position(hop, near, alike, nats):
+        if self._note_position(hop, near, rows, alike, nats):
             self._unfitted += 1
             if len(self._points) < 2 * TRUSTED or self._unfitted >= REFIT_EVERY:
                 self._refit()
@@ -208,24 +210,30 @@ class LivePlay:
         """What it was found with, and what came since: comparable with what a play needs."""
         return self._found_nats + self.best_total - self._found_best
 
-    def _note_position(self, hop: int, near: int, alike: NDArray[np.float32], nats: float) -> bool:
+    def _note_position(self, hop: int, near: int, rows: NDArray[np.float32], alike: NDArray[np.float32], nats: float) -> bool:
         """Keep where in the recording a window was, to a fraction of a hop; say whether it could tell.
+
+        What lies at a fraction f between two rows is about (1 - f) of the one and f of the other. With the similarities s and t to
+        them and c between them, least squares gives shares of s - c t and t - c s; noise that is like neither leaves them as they
+        are.
 
         Args:
             hop: Of the window.
             near: The stored position on the line.
-            alike: Similarity to the stored positions from near - 2 to near + 2.
+            rows: What is stored from near - 2 to near + 2, [5, dim].
+            alike: Similarity to them, [5].
             nats: What the window says for the recording.
         """
         if nats <= CLEAR_NATS:
             return False
         top = int(alike[1:4].argmax()) + 1
-        left, middle, right = alike[top - 1 : top + 2].tolist()
-        bend = left - 2 * middle + right
-        if bend >= -1e-3:
+        side = top + 1 if alike[top + 1] > alike[top - 1] else top - 1
+        common = float(rows[top] @ rows[side])
+        here, there = float(alike[top] - common * alike[side]), float(alike[side] - common * alike[top])
+        if common > STEADY or here <= 0:
             return False
-        shift = max(-0.5, min(0.5, 0.5 * (left - right) / bend))
-        self._points.append((hop, near - 2 + top + shift, nats))
+        shift = (side - top) * max(there, 0.0) / (here + max(there, 0.0))
+        self._points.append((hop, near - 2 + top + shift, nats * (1.0 - common) ** 2))
         del self._points[:-FITTED]
         return True
 
