@@ -88,7 +88,7 @@ def stored(references: References, reference_id: int, start: int, count: int) ->
     return table
 
 
-def between(vectors: NDArray[np.float32], positions: NDArray[np.float64]) -> NDArray[np.float32]:
+def between(vectors: NDArray[np.float32], positions: NDArray[np.floating]) -> NDArray[np.float32]:
     """Return fingerprints [n, dim] at positions [n] in rows of vectors, to half a row.
 
     Half way between two rows their sum stands for what lies there: where both have a similarity s to it, and c to each other, the
@@ -96,7 +96,7 @@ def between(vectors: NDArray[np.float32], positions: NDArray[np.float64]) -> NDA
     """
     halves = np.rint(2 * positions).astype(np.int64)
     low = halves >> 1
-    at = np.take(vectors, low, axis=0)
+    at: NDArray[np.float32] = np.take(vectors, low, axis=0)
     odd = np.flatnonzero(halves & 1)
     if len(odd):
         mixed = at[odd] + vectors[low[odd] + 1]

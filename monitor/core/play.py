@@ -99,6 +99,8 @@ class LivePlay:
         self._unfitted = 0
         self.detected_hop = found.hop
         self.told_hop = found.hop
+        self.places = 0
+        """Places in the catalogue that it was found among."""
         self.told: tuple[int, tuple[int, ...]] = (self.reference_id, ())
         """Reference and alternatives that were told last."""
         self.now: tuple[NDArray[np.float32], float] | None = None
@@ -173,7 +175,8 @@ class LivePlay:
         rows = stored(self.references, self.reference_id, near - 2, 5)
         mine, vector = between(rows, np.array([position - near + 2.0]))[0], heard.vectors[0]
         alike, own = rows @ vector, float(mine @ vector)
-        nats = float(self._evidence.of_followed(np.float32(own - max(float((heard.context[0] @ mine).max()), 0.0))))
+        common = max(float((heard.context[0] @ mine).max()), 0.0)
+        nats = float(self._evidence.of_followed(np.array(own - common, np.float32)))
         self.now = mine, own
         self.total += nats
         if nats > 0:

@@ -35,6 +35,8 @@ HINT_SHARE = 0.3
 """Share of the needed evidence from which on it is worth looking farther back for the rest."""
 LONG_FACTOR = 2.6
 """How many times the needed evidence is asked for then, on the curve for following, which is kinder to weak windows."""
+BEGUN, ENDED = 1.0, 2.5
+"""Hops from its beginning, and before its last fingerprint (which is half silence), at which a recording has been heard whole."""
 LOOK_EVERY = 4
 """Hops between lookups while a play is clearly heard."""
 UNHEARD = 4
@@ -67,6 +69,24 @@ _NOTHING = _Nothing()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Needed:
+    """How much evidence a play needs, and against how many chances.
+
+    A stretch anywhere competes with every fingerprint of the catalogue. A short recording that was heard from its beginning to its
+    end competes only with other short recordings, in as many places as there are: a jingle of three windows can be told.
+    """
+
+    anywhere: float
+    """Nats."""
+    whole: float
+    """Nats, for a recording of at most SPAN hops heard from beginning to end."""
+    places: int
+    """Fingerprints in the catalogue."""
+    wholes: int
+    """Places in which a short recording may be heard whole."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class TrackerLimits:
     """The numbers a tracker needs, in hops and seconds."""
 
@@ -90,8 +110,7 @@ class Tracker:
         self._live: list[LivePlay] = []
         self._past: list[LivePlay] = []
         self._count = 0
-        self._fingerprints = 0
-        self._needed = 0.0
+        self._needed = Needed(anywhere=0.0, whole=0.0, places=0, wholes=0)
         self._references: References = _NOTHING
         self._saying: list[tuple[EventKind, LivePlay]] = []
 
@@ -109,8 +128,7 @@ class Tracker:
         hits: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
         references: References,
         *,
-        needed: float,
-        fingerprints: int,
+        needed: Needed,
     ) -> list[PlayEvent]:
         """Take one fingerprint and what the search found for it.
 
@@ -120,8 +138,7 @@ class Tracker:
             hits: Reference ids, positions (hops) and similarities, [k] each; an id of -1 is no hit. Not looked at where `wants`
                 says no.
             references: What is stored now.
-            needed: Evidence a play needs to be told, in nats.
-            fingerprints: Size of the catalogue, for the confidence.
+            needed: Evidence that a play needs to be told.
 
         Returns:
             What there is to say, in order.
@@ -129,7 +146,7 @@ class Tracker:
         if references is not self._references:
             self._take_up(references)
         self._ring.put(hop, *fingerprint)
-        self._fingerprints, self._needed = fingerprints, needed
+        self._needed = needed
         vector, context = fingerprint
         wanted = self.wants(hop)
         self._follow(Heard(newest=hop, vectors=vector[None], context=context[None], present=_HEARD))
@@ -139,7 +156,7 @@ class Tracker:
         if proposals:
             heard = self._ring.last(SPAN)
             for candidate in sorted(score(heard, proposals, references, self._evidence), key=lambda one: -one.evidence):
-                if candidate.evidence >= needed * HINT_SHARE:
+                if candidate.evidence >= needed.anywhere * HINT_SHARE:
                     self._consider(candidate, heard)
         return self._said()
 
@@ -181,7 +198,7 @@ class Tracker:
         """
         self._live.remove(play)
         whole = not self._references.hops(play.reference_id) or play.finished(SNAP_S / self._limits.hop_s)
-        if not whole and play.nats < self._needed + self._evidence.nats_of(BROKEN_OFF):
+        if not whole and play.nats < self._needed.anywhere + self._evidence.nats_of(BROKEN_OFF):
             self._saying.append((EventKind.RETRACTED, play))
             return
         self._past = [*self._past[-7:], play]
@@ -230,21 +247,28 @@ class Tracker:
         What the last SPAN hops leave open, all that was heard since the recording may have begun can decide, if nothing else is on.
         """
         recent = [*self._live, *(past for past in self._past if past.last_hop > found.hop - SPAN)]
-        if found.evidence < self._needed:
+        whole = self._is_whole(found)
+        needed = self._needed.whole if whole else self._needed.anywhere
+        if found.evidence < needed:
             if not recent:
-                self._begin(found, recent, self._needed * LONG_FACTOR)
+                self._begin(found, recent, self._needed.anywhere * LONG_FACTOR)
             return
         for play in recent:
-            if self._beside(found, play, heard.tail(found.hops)):
+            if self._beside(found, play, heard.tail(found.hops), needed):
                 return
-        self._begin(found, recent, 0.0)
+        self._begin(found, recent, 0.0, whole=whole)
 
-    def _beside(self, found: Alignment, play: LivePlay, heard: Heard) -> bool:
+    def _is_whole(self, found: Alignment) -> bool:
+        """Say whether an alignment goes through the whole of a short recording."""
+        hops = self._references.hops(found.reference_id)
+        return hops <= SPAN and found.at(found.hop - found.hops + 1) <= BEGUN and found.position >= hops - ENDED
+
+    def _beside(self, found: Alignment, play: LivePlay, heard: Heard, needed: float) -> bool:
         """Settle what an alignment is to a play that was on at the time; False: something of its own."""
         live, same = play in self._live, play.reference_id == found.reference_id
         own, beyond, alike = self._compare(found, play, heard)
         again = same and self._restarted(play, found)
-        if beyond < self._needed:
+        if beyond < needed:
             if live and not same and alike >= SAME_SOUND:
                 play.add_rival(found.reference_id, found.position - play.line.at(found.hop), self._ring.last(self._ring.capacity))
                 return True
@@ -266,7 +290,7 @@ class Tracker:
         self._add_kin(play)
         self._saying.append((EventKind.UPDATED, play))
 
-    def _begin(self, found: Alignment, recent: list[LivePlay], least: float) -> None:
+    def _begin(self, found: Alignment, recent: list[LivePlay], least: float, *, whole: bool = False) -> None:
         """Begin a play, unless it is too short or all that was heard of it is less than `least` nats.
 
         End the one it repeats, and take back those that it explains away.
@@ -278,8 +302,9 @@ class Tracker:
             if past.reference_id == begun.reference_id:
                 begun.first_hop = max(begun.first_hop, past.last_hop + 1)
         heard_s = (begun.last_hop - begun.first_hop) * self._limits.hop_s + END_AFTER_S - START_AFTER_S
-        if begun.found_total < least or heard_s < self._limits.min_play_s:
+        if begun.found_total < least or (heard_s < self._limits.min_play_s and not whole):
             return
+        begun.places = self._needed.wholes if whole else self._needed.places
         for play in same:
             self._end(play)
         for play in list(self._live):
@@ -298,7 +323,7 @@ class Tracker:
             return False
         heard = self._ring.last(min(self._ring.capacity, self._ring.newest - play.first_hop + 1))
         rest = self._evidence.of(by.unexplained(heard, play.stored_along(heard.hops)))
-        return float(np.where(heard.present, rest, 0.0).sum()) < LITTLE_LEFT * self._needed
+        return float(np.where(heard.present, rest, 0.0).sum()) < LITTLE_LEFT * self._needed.anywhere
 
     def _restarted(self, play: LivePlay, found: Alignment) -> bool:
         """Say whether a jump goes back to the beginning of the recording, from well inside it: a second play."""
@@ -347,7 +372,7 @@ class Tracker:
                 speed=line.speed,
                 score=play.similarity,
                 evidence=play.best_total,
-                confidence=self._evidence.confidence(play.best_total, self._fingerprints),
+                confidence=self._evidence.confidence(play.best_total, play.places),
                 detected_s=play.detected_hop * hop_s + window_s,
                 alternatives=play.alternatives,
             ),

@@ -48,6 +48,10 @@ class MemoryLibrary:
         first = int(self._starts[reference_id - 1])
         return self._table[first + start : first + stop]
 
+    def shorter(self, hops: int) -> int:
+        """Return the number of references with at most so many fingerprints."""
+        return int(np.count_nonzero(np.diff(self._starts) <= hops))
+
     def kin(self, _reference_id: int) -> tuple[Kinship, ...]:
         """Return nothing: only catalogues that stay are compared with themselves."""
         return ()

@@ -78,6 +78,10 @@ class Snapshot:
         """Return stored vectors [stop - start, dim] of a reference."""
         return self._rows.fingerprints(reference_id, start, stop)
 
+    def shorter(self, hops: int) -> int:
+        """Return the number of references with at most so many fingerprints."""
+        return int(np.count_nonzero(self._rows.table.hops <= hops))
+
     def kin(self, reference_id: int) -> tuple[Kinship, ...]:
         """Return what a reference shares with others."""
         return self._rows.table.kin.get(reference_id, ())

@@ -10,9 +10,10 @@ import time
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.alignment import SPAN
 from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
-from monitor.core.tracker import Tracker, TrackerLimits
+from monitor.core.tracker import Needed, Tracker, TrackerLimits
 from monitor.facts import BatchMatched, Tell
 from monitor.messages import Embeddings, PlayEvent
 from monitor.pipeline.ports import Library
@@ -20,6 +21,8 @@ from monitor.settings import MatcherSettings
 
 NEIGHBOURS = 8
 """Places looked up for each fingerprint: enough for a recording that repeats itself a few times, or has a few re-issues."""
+WHOLE_PLACES = 3
+"""Places at which a short recording counts as heard whole: it may be a hop early or late."""
 DAY_S = 86400.0
 KINSHIP = 1.15
 """More evidence than the fitted tail asks for: that was fitted on strangers, and recordings of one artist are more alike."""
@@ -47,7 +50,13 @@ class Matcher:
         """Put another generation of the catalogue into service; plays on air go on."""
         self.library = library
         per_hop = self._settings.false_alarms_per_day * self._recipe.hop_s / DAY_S
-        self._needed = KINSHIP * self._evidence.needed(library.rows, per_hop)
+        wholes = WHOLE_PLACES * library.shorter(SPAN)
+        self._needed = Needed(
+            anywhere=KINSHIP * self._evidence.needed(library.rows, per_hop),
+            whole=KINSHIP * self._evidence.needed(wholes, per_hop),
+            places=library.rows,
+            wholes=wholes,
+        )
 
     @property
     def needed(self) -> float:
@@ -68,7 +77,6 @@ class Matcher:
                 (found[index], positions[index], similarity[index]),
                 self.library,
                 needed=self._needed,
-                fingerprints=self.library.rows,
             )
         now_s = time.monotonic()
         self._tell(

@@ -75,6 +75,10 @@ class Library(Protocol):
         """Stored vectors [stop - start, dim] of hops start to stop of a reference; the range lies within the reference."""
         ...
 
+    def shorter(self, hops: int) -> int:
+        """Number of references with at most so many fingerprints."""
+        ...
+
     def kin(self, reference_id: int, /) -> Sequence[Kinship]:
         """What it shares with other references; nothing when it is not in this generation."""
         ...

@@ -135,3 +135,7 @@ def test_an_empty_catalogue_finds_nothing(tmp_path: Path) -> None:
     assert np.isneginf(similarities).all()
     assert library.locate(rows)[0].tolist() == [[-1] * 4] * 3
     assert library.rows == 0
+
+
+def test_short_references_are_counted(library: Library) -> None:
+    assert [library.shorter(hops) for hops in (24, 25, 30, 90)] == [0, 1, 2, 4]

@@ -12,9 +12,10 @@ from collections.abc import Iterable, Mapping
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.alignment import SPAN
 from monitor.core.evidence import Evidence
 from monitor.core.kinship import SAME_SOUND, longest, shared
-from monitor.core.tracker import Tracker, TrackerLimits
+from monitor.core.tracker import Needed, Tracker, TrackerLimits
 from monitor.messages import EventKind, Kinship, Play, PlayEvent, Reference
 
 DIM = 128
@@ -137,6 +138,9 @@ class Shelf:
         rows = self._vectors.get(reference_id)
         return np.zeros((0, DIM), np.float32) if rows is None else rows[start:stop]
 
+    def shorter(self, hops: int) -> int:
+        return sum(len(rows) <= hops for rows in self._vectors.values())
+
     def kin(self, reference_id: int) -> tuple[Kinship, ...]:
         return tuple(
             Kinship(start=start, stop=stop, other_id=other, other_start=start + diagonal)
@@ -161,17 +165,19 @@ def follow(
     tracker: Tracker, vectors: NDArray[np.float32], shelf: Shelf, *, hops: Iterable[int] | None = None
 ) -> list[tuple[int, PlayEvent]]:
     """Send fingerprints through a tracker; return what it said, and at which hop."""
-    needed = EVIDENCE.needed(shelf.rows, PER_HOP)
+    needed = Needed(
+        anywhere=EVIDENCE.needed(shelf.rows, PER_HOP),
+        whole=EVIDENCE.needed(3 * shelf.shorter(SPAN), PER_HOP),
+        places=shelf.rows,
+        wholes=3 * shelf.shorter(SPAN),
+    )
     context = EVIDENCE.context(vectors)
     said = []
     for hop in range(len(vectors)) if hops is None else hops:
         near, rows = shelf.search(vectors[hop : hop + 1], 8)
         found, positions = shelf.locate(rows)
         hits = (found[0], positions[0], near[0])
-        said += [
-            (hop, event)
-            for event in tracker.step(hop, (vectors[hop], context[hop]), hits, shelf, needed=needed, fingerprints=shelf.rows)
-        ]
+        said += [(hop, event) for event in tracker.step(hop, (vectors[hop], context[hop]), hits, shelf, needed=needed)]
     return said
 
 
