@@ -60,8 +60,8 @@ class Matcher:
 
     @property
     def needed(self) -> float:
-        """Evidence a play needs to be told, in nats."""
-        return self._needed
+        """Evidence that a play anywhere in the catalogue needs to be told, in nats."""
+        return self._needed.anywhere
 
     def match(self, embeddings: Embeddings) -> list[PlayEvent]:
         """Take a batch, hops rising within each stream; return what there is to say."""
