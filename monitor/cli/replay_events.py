@@ -81,4 +81,6 @@ class _Span:
         self.count += 1
 
     def __str__(self) -> str:
-        return f"{self.count} events ({self.first} to {self.last})" if self.count else "no events"
+        if self.count > 1:
+            return f"{self.count} events ({self.first} to {self.last})"
+        return f"1 event ({self.first})" if self.count else "no events"

@@ -27,6 +27,7 @@ from monitor.publish.keeper import Keeper
 from monitor.publish.mqtt import MqttPublisher
 from monitor.publish.outbox import DiskOutbox
 from monitor.settings import MqttSettings, MqttVersion
+from tests import published
 
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin:/usr/local/sbin")
 PASSWD = shutil.which("mosquitto_passwd")
@@ -532,6 +533,34 @@ async def test_a_message_larger_than_the_broker_takes_is_told(broker: Broker, ou
         assert outbox.depth == 1
     (refused,) = [fact for fact in facts if isinstance(fact, PublishRefused)]
     assert refused == PublishRefused(topic="monitor/radio-1/events", reason="larger than the 600 bytes the broker takes")
+
+
+async def test_all_that_is_said_is_what_is_promised_to_subscribers(
+    broker: Broker, outbox: DiskOutbox, facts: list[Fact], tmp_path: Path
+) -> None:
+    broker.start()
+    publisher = MqttPublisher(broker.settings(home_assistant="monitor/ha"), outbox, stations=["radio-1", "gone"], tell=facts.append)
+    keeper = keep(outbox, publisher, facts)
+    async with subscribed(broker.settings()) as live:
+        async with publishing(publisher):
+            for state in StreamState:
+                publisher.set_status("radio-1", state, reason="because")
+                await asyncio.sleep(0.02)
+            for kind in EventKind:
+                await asyncio.to_thread(keeper.put, [detection(1, kind=kind)])
+            publisher.set_stations(["radio-1"])
+            await live.until(lambda: live.sequences() == [1, 2, 3, 4] and ("monitor/gone/now", b"", False) in live.got)
+            await until(lambda: outbox.depth == 0)
+            assert await asyncio.to_thread(main, [*configured(broker, tmp_path), "--from", "1"]) == 0
+        await live.until(lambda: live.last("monitor/status")["state"] == "stopped")
+        again = asyncio.create_task(MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append).run())
+        await live.until(lambda: live.last("monitor/status")["state"] == "online")
+        again.cancel()
+        await asyncio.gather(again, return_exceptions=True)
+        await live.until(lambda: live.last("monitor/status")["state"] == "offline")
+    channels = [published.check(topic, content) for topic, content, _ in live.got]
+    assert set(channels) == set(published.DOCUMENT["channels"]), "all of them were heard"
+    assert channels.count("events") == 8
 
 
 def configured(broker: Broker, tmp_path: Path) -> list[str]:

@@ -123,3 +123,9 @@ def test_only_the_last_ended_plays_are_remembered(announcer: Announcer) -> None:
 def test_the_alternatives_get_their_names_too_while_they_are_in_the_catalogue(announcer: Announcer) -> None:
     detection = announcer.announce(event(EventKind.STARTED, alternatives=(2, 9)), SHELF)
     assert detection.alternatives == (SHELF.reference(2),)
+
+
+def test_numbers_that_begin_anew_after_a_restart_make_no_id_twice() -> None:
+    runs = [Announcer(RECIPE, lambda _, position, run=run: (1.79e9 + 60 * run + position / 8000, 0.2)) for run in range(3)]
+    ids = [run.announce(event(EventKind.STARTED, number), SHELF).id for run in runs for number in (1, 2)]
+    assert len(set(ids)) == 6
