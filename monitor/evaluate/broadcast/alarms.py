@@ -18,7 +18,7 @@ import numpy as np
 from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
 from monitor.evaluate.broadcast.heard import Heard
-from monitor.messages import Embeddings, EventKind, Play
+from monitor.messages import Embeddings, EventKind, Play, PlayEvent
 from monitor.pipeline.matching import Matcher
 from monitor.pipeline.ports import Library
 from monitor.replay import BATCH
@@ -52,11 +52,18 @@ def follow(heard: Heard, matcher: Matcher) -> list[Play]:
         hops = np.arange(at, at + len(vectors))
         embeddings = Embeddings(streams=(name,) * len(vectors), hops=hops, vectors=vectors, arrived_s=np.zeros(len(vectors)))
         for event in matcher.match(embeddings):
-            if event.kind is not EventKind.UPDATED:
-                told[event.number] = event.play
+            _note(event, told)
     for event in matcher.close(name):
-        told[event.number] = event.play
+        _note(event, told)
     return sorted(told.values(), key=lambda play: (play.start_s, play.reference_id))
+
+
+def _note(event: PlayEvent, told: dict[int, Play]) -> None:
+    """Keep a play as it was told last; one that was taken back was not told, after all."""
+    if event.kind is EventKind.RETRACTED:
+        told.pop(event.number, None)
+    else:
+        told[event.number] = event.play
 
 
 def ladder(scenes: Sequence[Heard], library: Library, evidence: Evidence, recipe: Recipe, settings: MatcherSettings) -> list[Step]:

@@ -1,10 +1,12 @@
 """The catalogue of a run: the split's known recordings, the made spots and jingles, and impostors up to the size asked for.
 
-Knows the format that `catalog/` hands to `index/`, so that the search is the product's own, exact or compressed.
+Knows the format that `catalog/` hands to `index/`, so that the search is the product's own, exact or compressed; and asks
+`catalog/` what real ones share with each other, as when they are added. Impostors share nothing.
 """
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,10 +14,12 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.catalog.kinship import compare
+from monitor.catalog.writer import FileMark, Writer
 from monitor.core.recipe import Recipe
 from monitor.evaluate.broadcast.impostors import Impostors
 from monitor.index import faiss_store
-from monitor.messages import Reference, Table
+from monitor.messages import Kinship, Reference, Table
 from monitor.pipeline.ports import Library
 
 IMPOSTOR_S = (120.0, 360.0)
@@ -64,7 +68,21 @@ def build(
         reference_ids=np.arange(1, len(names) + 1),
         row_starts=starts[:-1],
         hops=np.array(hops),
+        kin=_kin(stored, folder / "catalog", recipe),
         references={at: Reference(id=at, path=name, duration_s=hops[at - 1] * recipe.hop_s) for at, name in enumerate(names, 1)},
     )
     library = faiss_store.load(table, exact_rows=EXACT_ROWS)
     return Catalogue(library=library, stored=stored, names=dict(enumerate(names, 1)))
+
+
+def _kin(stored: Mapping[str, NDArray[np.float32]], folder: Path, recipe: Recipe) -> dict[int, tuple[Kinship, ...]]:
+    """Return what the real ones share, by id; ids count from 1 in their order."""
+    shutil.rmtree(folder, ignore_errors=True)
+    with Writer(folder, recipe, create=True) as store:
+        for number, (name, rows) in enumerate(stored.items(), 1):
+            mark = FileMark(path=name, bytes=0, mtime_ns=0, sha256=str(number), reference_id=number)
+            store.add(Reference(id=number, path=name), str(number), rows.astype(np.float16), mark)
+        compare(store)
+        kin = store.kin()
+    shutil.rmtree(folder)
+    return kin

@@ -2,7 +2,8 @@
 
 Knows plays, told plays and stored fingerprints. A recording that repeats itself, or is in the catalogue twice, cannot be told
 apart by its sound: where the stored fingerprints along the told line are those along the true line (`TWIN`), a told name or
-place is right. Spots and their versions are judged by their names alone: to tell these apart is the task.
+place is right. Spots and their versions are judged by their names alone: to tell these apart is the task. A play that was told
+as one of several is right if the true one is among them; how many were left so is counted.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ from monitor.core.recipe import Recipe
 from monitor.evaluate.broadcast.catalogue import Catalogue
 from monitor.evaluate.broadcast.scene import Element, Kind, Scene
 from monitor.evaluate.broadcast.score import Count, Matches, Segment, matches, seconds
-from monitor.messages import Play
+from monitor.messages import Play, Usage
 
 TWIN = 0.9
 """Mean similarity of two stored stretches from which on nobody could tell them apart."""
@@ -42,6 +43,10 @@ class Told:
     evidence: float
     confidence: float
     detected_s: float
+    alternatives: tuple[str, ...] = ()
+    """Other names it was told with: one of these, no more was said."""
+    usage: Usage = Usage.UNKNOWN
+    complete: bool = False
     place_right: bool | None = None
     """None: it is false anyway."""
 
@@ -153,6 +158,9 @@ def _told(scene: Scene, play: Play, catalogue: Catalogue) -> Told:
         evidence=play.evidence,
         confidence=play.confidence,
         detected_s=play.detected_s,
+        alternatives=tuple(catalogue.names[other] for other in play.alternatives),
+        usage=play.usage,
+        complete=play.complete,
     )
 
 
@@ -161,7 +169,7 @@ def _resolve(told: Told, scene: Scene, catalogue: Catalogue, recipe: Recipe) -> 
     best: Told | None = None
     for element in scene.plays:
         start_s, end_s = max(told.start_s, element.at_s), min(told.end_s, element.end_s)
-        named = told.said == element.name
+        named = told.said == element.name or element.name in told.alternatives
         if end_s <= start_s or (not named and element.kind is Kind.SPOT):
             continue
         true_s = element.from_s + element.speed * (told.start_s - element.at_s)

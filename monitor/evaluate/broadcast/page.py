@@ -5,6 +5,7 @@ Knows figures and words. Knows no files and no sound.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
@@ -12,7 +13,7 @@ from monitor.core.recipe import Recipe
 from monitor.evaluate.broadcast import alarms, impostors, tables
 from monitor.evaluate.broadcast.catalogue import Catalogue
 from monitor.evaluate.broadcast.goals import goals_table
-from monitor.evaluate.broadcast.judge import Verdict
+from monitor.evaluate.broadcast.judge import Told, Verdict
 from monitor.evaluate.broadcast.oracle import Known
 from monitor.evaluate.broadcast.plan import CONDITIONS
 from monitor.evaluate.broadcast.tables import Summary, summarise
@@ -118,11 +119,32 @@ def _remarks(summaries: Mapping[str, Summary]) -> str:
                 f"- {name}: {right} right ({tables.also_siblings(one)} of them with another name beside), {sibling} under another "
                 f"name only, {missed} missed."
             )
-    told = [told for one in summaries.values() for found in one.found for told in found.told]
+    told = [told for one in summaries.values() for told in _told(one)]
     lines.append(f"- Place in the recording right in {sum(bool(one.place_right) for one in told)} of {len(told)} told plays.")
+    doubt = sum(bool(one.alternatives) for one in told)
+    lines.append(f"- {doubt} of them were told as one of several to the end; the true one was among these.")
+    lines += [_use(one) for one in summaries.values() if one.condition == "foreground" or one.condition.startswith("speech")]
+    whole = [told for name in ("spots 5 s", "spots 10-30 s") if name in summaries for told in _told(summaries[name])]
+    if whole:
+        lines.append(
+            f"- Spots, all played from beginning to end: {sum(one.complete for one in whole)} of {len(whole)} told as complete."
+        )
     twins = sum(one.said != one.reference for one in told)
     lines.append(f"- {twins} told under the name of another recording that sounds the same there, counted as right.")
     return "\n".join(lines) + "\n"
+
+
+def _told(summary: Summary) -> list[Told]:
+    return [told for found in summary.found for told in found.told]
+
+
+def _use(summary: Summary) -> str:
+    counts = Counter(one.usage for one in _told(summary))
+    return (
+        f"- {summary.condition}: told as "
+        + (", ".join(f"{name} {count}" for name, count in counts.most_common()) or "nothing")
+        + "."
+    )
 
 
 def _alarm_table(outcome: Outcome) -> str:
