@@ -7,7 +7,7 @@ in both is right, in a told one only false, in a true one only missed; summed le
 any piece of it is: matches. Matches per true play are right told segments by true ones found. Recall in matches is true ones
 found by all true ones.
 
-Knows segments only. `sed_eval` would compute the seconds, but rests on a package that was last released years ago and pulls in a
+Knows segments only. `sed_eval` would compute the seconds, but rests on a package that was last released in 2018 and pulls in a
 feature extractor; the tests compare with a slow plain count instead.
 """
 
