@@ -76,14 +76,10 @@ class Hub:
                 self._disk(fact)
             case facts.DetectionsLost():
                 self._log.error("detections lost", count=fact.count, reason=fact.reason)
-            case facts.CatalogLoaded():
-                self._log.info("catalogue in service", **_content(fact))
-            case facts.CatalogCurrent():
-                self._log.info("the catalogue in service is the newest again")
+            case facts.CatalogLoaded() | facts.CatalogCurrent() | facts.CatalogRefused():
+                self._catalog(fact)
             case facts.RequestRefused():
                 self._request(fact)
-            case facts.CatalogRefused():
-                self._log.error("new catalogue refused, the old one stays in service", reason=fact.reason)
             case _:
                 self._log.debug(type(fact).__name__, **_content(fact))
 
@@ -124,6 +120,14 @@ class Hub:
             self._next_loss_s = self._now_s() + QUIET_S
             self._log.warning("windows dropped, the machine is too slow for its streams", count=self._unlogged, where=fact.where)
             self._unlogged = 0
+
+    def _catalog(self, fact: facts.CatalogLoaded | facts.CatalogCurrent | facts.CatalogRefused) -> None:
+        if isinstance(fact, facts.CatalogRefused):
+            self._log.error("new catalogue refused, the old one stays in service", reason=fact.reason)
+        elif isinstance(fact, facts.CatalogLoaded):
+            self._log.info("catalogue in service", **_content(fact))
+        else:
+            self._log.info("the catalogue in service is the newest again")
 
     def _request(self, fact: facts.RequestRefused) -> None:
         self._strangers += 1
