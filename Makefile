@@ -1,6 +1,6 @@
 # Every target sets up what it needs first; a second run starts in seconds.
 
-PYTHON_FILES := monitor tests
+PYTHON_FILES := monitor tests deploy
 
 .PHONY: help setup demo test check bench
 
