@@ -2,7 +2,7 @@
 # Puts in place what the monitor needs on Debian 12 or Ubuntu 24.04: system packages, then .venv with pinned packages.
 #
 #   deploy/setup.sh          what the daemon and the demo need
-#   deploy/setup.sh test     also the neighbours that the tests talk to (Icecast, Mosquitto, promtool, systemd-analyze)
+#   deploy/setup.sh test     also the neighbours that the tests talk to (Icecast, Mosquitto, Prometheus, amtool, systemd, linters)
 #   deploy/setup.sh bench    also what the benchmark talks to (Mosquitto) and runs beside (Chromaprint's fpcalc)
 #
 # Asks for root (or sudo) only when a system package is missing. A second run finds everything there and takes a second.
@@ -30,7 +30,7 @@ install_packages() {
   [ "$made_policy" = no ] || as_root rm -f "$policy"
   [ "$status" -eq 0 ] || refuse "apt-get failed; its reason stands above."
   if [ -d /run/systemd/system ]; then
-    for service in icecast2 mosquitto prometheus; do
+    for service in icecast2 mosquitto prometheus prometheus-alertmanager; do
       case " $* " in *" $service "*) as_root systemctl disable --now -q "$service" || say "could not switch off $service" ;; esac
     done
   fi
@@ -63,6 +63,10 @@ if [ "${1:-}" = test ]; then
   have icecast2 || missing+=(icecast2)
   have mosquitto || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
   have promtool || missing+=(prometheus)
+  have amtool || missing+=(prometheus-alertmanager)
+  have systemd-nspawn || missing+=(systemd-container)
+  have shellcheck || missing+=(shellcheck)
+  have yamllint || missing+=(yamllint)
   have systemd-analyze || missing+=(systemd)
 fi
 if [ "${1:-}" = bench ]; then

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Lets systemd and Prometheus judge what deploy/ and systemd/ hand them. Any word from systemd-analyze counts as a refusal: it exits 0
-# even on a key it does not know.
+# Lets systemd, Prometheus, Alertmanager and two linters judge what deploy/ and systemd/ hand them. Any word from systemd-analyze counts
+# as a refusal: it exits 0 even on a key it does not know.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 shopt -s nullglob globstar
@@ -18,9 +18,10 @@ for unit in {deploy,systemd}/**/*.service; do
   fi
 done
 
-for tests in deploy/**/*test*.y*ml; do promtool test rules "$tests" || failed=1; done
-for rules in deploy/**/*rules*.y*ml deploy/**/*alert*.y*ml; do
-  case "$rules" in *test*) continue ;; esac
-  promtool check rules "$rules" || failed=1
-done
+for tests in deploy/**/*_test.yml; do promtool test rules "$tests" || failed=1; done
+promtool check rules deploy/prometheus/alerts.yml || failed=1
+promtool check config --syntax-only deploy/prometheus/prometheus.yml || failed=1
+amtool check-config deploy/prometheus/alertmanager.yml || failed=1
+shellcheck deploy/*.sh || failed=1
+yamllint --strict -d '{extends: default, rules: {line-length: {max: 132}, document-start: disable, braces: {max-spaces-inside: 1}}}' deploy || failed=1
 exit "$failed"

@@ -415,7 +415,7 @@ def station() -> Panel:
                 unit="s",
                 limits=[(None, "green"), (1, "orange"), (2, "red")],
             ),
-            timeline("State", state(**only), "{{station}}", "What it was doing.", height=5),
+            timeline("States", state(**only), "{{station}}", "What it was doing.", height=5),
             graph(
                 "Sound received per second",
                 {"seconds of sound": f"sum(rate({of('monitor_stream_sound_seconds_total', **only)}[{RATE}]))"},

@@ -1,4 +1,4 @@
-"""The unit file, judged by systemd itself; the alert rules, judged by Prometheus; the on-call page, by the code."""
+"""The unit file, judged by systemd itself; the on-call page, by the code."""
 
 from __future__ import annotations
 
@@ -18,13 +18,11 @@ from monitor.publish.outbox import DiskOutbox
 ROOT = Path(__file__).parents[2]
 UNIT = ROOT / "systemd/monitor.service"
 README = ROOT / "deploy/README.md"
-RULES = ROOT / "deploy/prometheus"
 EXPOSURE_LIMIT = 20
 """Tenths: 2.0 of 10."""
 needs_systemd = pytest.mark.skipif(
     not shutil.which("systemd-analyze") and not os.environ.get("CI"), reason="systemd is not installed"
 )
-needs_promtool = pytest.mark.skipif(not shutil.which("promtool") and not os.environ.get("CI"), reason="promtool is not installed")
 
 
 @pytest.fixture
@@ -73,29 +71,12 @@ def test_the_unit_knows_our_exit_code_and_paths() -> None:
     assert set(re.findall(r'"(/var/lib/[^"]+)"', config)) == {"/var/lib/monitor/catalog", "/var/lib/monitor/outbox.db"}
 
 
-@needs_promtool
-def test_alert_rules() -> None:
-    code, said = run("promtool", "check", "rules", RULES / "alerts.yml")
-    assert code == 0, said
-    code, said = run("promtool", "test", "rules", RULES / "alerts_test.yml")
-    assert code == 0, said
-
-
-def test_alerts_ask_for_metrics_that_exist() -> None:
-    exported = set(re.findall(r"^# TYPE (\w+)", Metrics(["a"]).exposition().decode(), flags=re.MULTILINE))
-    asked = set(re.findall(r"\bmonitor_\w+", (RULES / "alerts.yml").read_text()))
-    assert asked
-    assert asked <= exported
-
-
-def test_the_on_call_page_explains_every_metric_and_alert() -> None:
+def test_the_on_call_page_explains_every_metric() -> None:
     page = README.read_text()
     exported = set(re.findall(r"^# TYPE (monitor_\w+)", Metrics(["a"]).exposition().decode(), flags=re.MULTILINE))
     assert {name for name in exported if f"`{name}" not in page} == set()
     named = set(re.findall(r"`(monitor_\w+)", page))
     assert named <= exported, "the page names a metric that is not there"
-    alerts = set(re.findall(r"alert: (\w+)", (RULES / "alerts.yml").read_text()))
-    assert {name for name in alerts if f"`{name}`" not in page} == set()
 
 
 def test_the_on_call_page_tells_the_outbox_query_that_works(tmp_path: Path) -> None:
