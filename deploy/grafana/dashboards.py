@@ -1,6 +1,6 @@
 """Writes the four dashboards beside it: `python deploy/grafana/dashboards.py`. A test says that they are as this file has them.
 
-Knows Grafana's dashboard JSON (schema 41, the one that is provisioned from files) and PromQL. Standard library only.
+Knows Grafana's dashboard JSON (schema 39, read by Grafana 10.4 and later) and PromQL. Standard library only.
 """
 
 from __future__ import annotations
@@ -241,7 +241,7 @@ def dashboard(uid: str, title: str, text: str, panels: list[Panel], *, one_stati
         "title": title,
         "description": text,
         "tags": ["monitor"],
-        "schemaVersion": 41,
+        "schemaVersion": 39,
         "version": 1,
         "editable": True,
         "graphTooltip": 1,
