@@ -2,7 +2,7 @@
 # Puts in place what the monitor needs on Debian 12 or Ubuntu 24.04: system packages, then .venv with pinned packages.
 #
 #   deploy/setup.sh          what the daemon and the demo need
-#   deploy/setup.sh test     also the neighbours that the tests talk to (Icecast, Mosquitto, Prometheus, amtool, systemd, linters)
+#   deploy/setup.sh test     also the neighbours that the tests talk to (Icecast, Mosquitto, Prometheus, amtool, systemd, sqlite3, linters)
 #   deploy/setup.sh bench    also what the benchmark talks to (Mosquitto) and runs beside (Chromaprint's fpcalc)
 #
 # Asks for root (or sudo) only when a system package is missing. A second run finds everything there and takes a second.
@@ -65,6 +65,7 @@ if [ "${1:-}" = test ]; then
   have promtool || missing+=(prometheus)
   have amtool || missing+=(prometheus-alertmanager)
   have systemd-nspawn || missing+=(systemd-container)
+  have sqlite3 || missing+=(sqlite3)
   have shellcheck || missing+=(shellcheck)
   have yamllint || missing+=(yamllint)
   have systemd-analyze || missing+=(systemd)

@@ -141,7 +141,9 @@ def test_their_configuration_is_one(tmp_path: Path) -> None:
     assert "/run/secrets/mqtt" in mounted
 
 
-@pytest.mark.skipif(not shutil.which("kubectl"), reason="kubectl is in Debian, but not in Ubuntu, so `make setup` does not install it")
+@pytest.mark.skipif(
+    not shutil.which("kubectl"), reason="kubectl is in Debian, but not in Ubuntu, so `make setup` does not install it"
+)
 def test_kustomize_builds_it() -> None:
     done = subprocess.run(["kubectl", "kustomize", KUBERNETES], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
