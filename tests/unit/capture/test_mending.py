@@ -17,8 +17,8 @@ from monitor.capture.stamped import Heard
 from monitor.core.backoff import Backoff
 from monitor.core.recipe import Recipe
 from monitor.errors import Permanent, StreamFailed
-from monitor.facts import Fact, SoundReceived, StreamRestarted, StreamStateChanged
-from monitor.messages import Chunk, Stamp, StampKind
+from monitor.facts import Fact, HintHeard, SoundReceived, StreamRestarted, StreamStateChanged
+from monitor.messages import Chunk, Hint, HintKind, Stamp, StampKind
 from monitor.settings import StreamSettings
 
 RECIPE = Recipe(name="any")
@@ -178,3 +178,25 @@ async def test_utc_is_that_of_the_wall_clock() -> None:
     utc, uncertainty = source.utc_s(chunk.position + chunk.samples.size)
     assert abs(utc - time.time()) < 0.2
     assert uncertainty < 0.3
+
+
+async def test_a_station_far_ahead_of_real_time_is_read_no_faster_than_it_plays() -> None:
+    # A file served as if it were live, at the speed of the network, pushed the sound of all other stations out of the analysis.
+    facts: list[Fact] = []
+    settings = StreamSettings(name="a", url="x", no_data_timeout_s=5.0)
+    source = Mender(settings, RECIPE, facts.append, connect=Script([PIECE] * 8), lead_s=1.0)
+    began_s = time.monotonic()
+    chunks = await all_of(source)
+    assert len(chunks) == 8
+    assert 0.8 < time.monotonic() - began_s < 3.0, "two seconds of sound, one of them at once"
+
+
+async def test_hints_are_kept_with_their_place_and_told_once() -> None:
+    facts: list[Fact] = []
+    one, two = Hint(kind=HintKind.ICY, title="One"), Hint(kind=HintKind.ICY, title="Two")
+    source = mender(Script([PIECE, one, PIECE, one, PIECE, two, PIECE]), facts)
+    await all_of(source)
+    assert source.hint(1999) is None
+    assert source.hint(2000) == Hint(kind=HintKind.ICY, title="One", position=2000)
+    assert source.hint(7999) == Hint(kind=HintKind.ICY, title="Two", position=6000)
+    assert [fact.title for fact in facts if isinstance(fact, HintHeard)] == ["One", "Two"]

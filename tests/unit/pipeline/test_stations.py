@@ -13,6 +13,7 @@ from monitor.core.recipe import Recipe
 from monitor.errors import Permanent
 from monitor.facts import Fact, StreamStateChanged
 from monitor.messages import Chunk, StreamState, Window
+from monitor.pipeline import stations
 from monitor.pipeline.ports import Source
 from monitor.pipeline.stations import Stations
 from monitor.settings import StreamSettings
@@ -59,6 +60,7 @@ class World:
         self.closed: list[str] = []
         self.facts: list[Fact] = []
         self.tapes: dict[str, Tape] = {}
+        self.closing: asyncio.Event | None = None
         self.has_room = asyncio.Event()
         self.has_room.set()
         self._recipe = recipe
@@ -77,9 +79,15 @@ class World:
 
     def close(self, name: str) -> asyncio.Future[None]:
         self.closed.append(name)
+        if self.closing is not None and name == "endless":
+            return asyncio.ensure_future(self.wait())
         done = asyncio.get_running_loop().create_future()
         done.set_result(None)
         return done
+
+    async def wait(self) -> None:
+        assert self.closing is not None
+        await self.closing.wait()
 
 
 @pytest.fixture
@@ -159,4 +167,55 @@ async def test_a_file_read_as_fast_as_it_goes_waits_for_room(world: World) -> No
     world.has_room.set()
     await settle()
     assert {window.stream for window in world.windows} == {"short", "endless"}
+    await world.stations.stop()
+
+
+async def test_a_reload_that_leaves_only_what_is_over_says_so(world: World) -> None:
+    # It once went on listening to nothing.
+    await world.stations.apply([ENDLESS, SHORT])
+    await settle()
+    assert not world.stations.over.done()
+    await world.stations.apply([SHORT])
+    assert world.stations.over.result() is None
+
+
+async def test_what_ends_during_a_reload_is_not_the_end_of_all(world: World) -> None:
+    # A file that ended while the reload waited for another station to close ended the daemon, and the stations to come with it.
+    file = replace(SHORT, realtime=False)
+    world.has_room.clear()
+    await world.stations.apply([file, ENDLESS])
+    await settle()
+    world.closing = asyncio.Event()
+    reload = asyncio.create_task(world.stations.apply([file, replace(ENDLESS, no_data_timeout_s=5.0)]))
+    await settle()
+    world.has_room.set()
+    await settle()
+    assert "short" in world.closed
+    world.closing.set()
+    await reload
+    await settle()
+    assert not world.stations.over.done()
+    assert not world.tapes["endless"].closed
+    await world.stations.stop()
+
+
+async def test_what_a_person_has_changed_outside_is_tried_again(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(stations, "RETRY_S", 0.05)
+    await world.stations.apply([ENDLESS, BROKEN])
+    await settle()
+    first = world.tapes["broken"]
+    async with asyncio.timeout(5):
+        while world.tapes["broken"] is first:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
+    assert not world.stations.over.done()
+    await world.stations.stop()
+
+
+async def test_a_reload_tries_what_was_broken_at_once(world: World) -> None:
+    await world.stations.apply([ENDLESS, BROKEN])
+    await settle()
+    first = world.tapes["broken"]
+    assert await world.stations.apply([ENDLESS, BROKEN]) == (["broken"], [])
+    await settle()
+    assert world.tapes["broken"] is not first
     await world.stations.stop()
