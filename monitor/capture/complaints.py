@@ -16,6 +16,12 @@ _401 = "the server answers 401 Unauthorized; put user and password into the URL"
 _403 = "the server answers 403 Forbidden; check credentials, token and whether this address may listen"
 _REFUSES = "the server refuses; check the address in a player"
 _MEANINGS = (
+    ("not on whitelist", "it leads to a protocol that is not allowed from there (a playlist that names local files, say)"),
+    (
+        "is not in allowed_segment_extensions",
+        "its playlist names something that is no sound by its name; if you trust it: ffmpeg_options = ['-extension_picky', '0']",
+    ),
+    ("Error when loading first segment", "its playlist names something that cannot be read, or may not from there"),
     ("Server returned 404", _404),
     ("Server returned 401 Unauthorized", _401),
     ("Server returned 403 Forbidden", _403),
@@ -29,7 +35,6 @@ _MEANINGS = (
     ("Connection timed out", "the server does not answer in time; check network and firewall"),
     ("No route to host", "there is no route to the host; check the network"),
     ("Network is unreachable", "the network is unreachable; check the network"),
-    ("not on whitelist", "it leads to a protocol that is not allowed from there (a playlist that names local files, say)"),
     ("No such file or directory", "there is no such file; check the path"),
     ("Permission denied", "it may not be read; check its permissions"),
     ("Is a directory", "it is a folder; name a file"),

@@ -153,7 +153,11 @@ class Mender:
             async with asyncio.timeout(watch.left_s(time.monotonic())):
                 return await anext(sound, None)
         except TimeoutError:
-            raise StreamFailed(f"no sound for {self._no_data_timeout_s:g} s") from None
+            raise StreamFailed(f"no sound for {self._no_data_timeout_s:g} s{self._why()}") from None
+
+    def _why(self) -> str:
+        """What a kind of source knows of a connection without sound, to be added to that."""
+        return ""
 
     def _report(self, position: int, samples: NDArray[np.float32], connected_s: float) -> None:
         self._tell(SoundReceived(stream=self._name, position=position, seconds=samples.size / self._rate_hz))

@@ -51,13 +51,14 @@ class FfmpegSource(Mender):
         self._commands = [live_arguments(url, settings, recipe, live=_is_live(url)) for url in self._urls]
         self._settings = settings
         self._turn = 0
+        self._remarks = Remarks()
 
     def __repr__(self) -> str:
         return f"FfmpegSource({self.name}, {mask_url(self._urls[0])})"
 
     async def _sound(self) -> AsyncGenerator[Heard, None]:
         chosen, self._turn = self._turn, (self._turn + 1) % len(self._urls)
-        remarks = Remarks()
+        self._remarks = remarks = Remarks()
         stated = StatedTime(self._urls[chosen], self._settings)
         asking: asyncio.Task[None] | None = None
         child = await Child.start(self._commands[chosen], hear=remarks.hear)
@@ -92,6 +93,10 @@ class FfmpegSource(Mender):
             raise StreamFailed(explain(remarks.errors) if status or remarks.errors else "the stream ended")
         if not began_s or self._settings.loop:
             raise StreamFailed(explain(remarks.errors))
+
+    def _why(self) -> str:
+        """What ffmpeg complained of last."""
+        return f"; ffmpeg says: {mask_url(self._remarks.errors[-1])}" if self._remarks.errors else ""
 
     def _damage(self) -> Callable[[int], None]:
         said = False

@@ -43,7 +43,8 @@ _OPTIONS_BY_TOPIC = {
         "buffer_size fifo_size max_delay overrun_nonfatal pkt_size reorder_queue_size rw_timeout timeout"
     ),
     "HTTP and HLS": (
-        "allowed_extensions cookies extension_picky http_persistent http_seekable icy live_start_index m3u8_hold_counters "
+        "allowed_extensions allowed_segment_extensions "
+        "cookies extension_picky http_persistent http_seekable icy live_start_index m3u8_hold_counters "
         "max_reload multiple_requests reconnect reconnect_at_eof reconnect_delay_max reconnect_on_http_error "
         "reconnect_on_network_error reconnect_streamed referer seekable"
     ),

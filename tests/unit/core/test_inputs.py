@@ -6,10 +6,9 @@ import pytest
 
 from monitor.core.inputs import FORMATS, OPTIONS, judge_headers, judge_options, masked, protocols_of, secrets_of
 
-
 UNKNOWN = (
-    "concat:a concat://a|b gopher://a lavfi://x subfile://x pipe://0 unix://x cache://http://a async://x crypto://x data://x sctp://a "
-    "amqp://a zmq://a ipfs://a bluray://x smb://a FILES://x tee://x hls+file://x"
+    "concat:a concat://a|b gopher://a lavfi://x subfile://x pipe://0 unix://x cache://http://a async://x crypto://x data://x "
+    "sctp://a amqp://a zmq://a ipfs://a bluray://x smb://a FILES://x tee://x hls+file://x"
 )
 
 
