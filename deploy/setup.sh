@@ -2,7 +2,7 @@
 # Puts in place what the monitor needs on Debian 12 or Ubuntu 24.04: system packages, then .venv with pinned packages.
 #
 #   deploy/setup.sh          what the daemon and the demo need
-#   deploy/setup.sh test     also the neighbours that the tests talk to (Icecast, Mosquitto, Prometheus, amtool, systemd, sqlite3, linters)
+#   deploy/setup.sh test     also the neighbours that the tests talk to (Icecast, Mosquitto, Prometheus, amtool, systemd, PulseAudio, sqlite3, …)
 #   deploy/setup.sh bench    also what the benchmark talks to (Mosquitto) and runs beside (Chromaprint's fpcalc)
 #
 # Asks for root (or sudo) only when a system package is missing. A second run finds everything there and takes a second.
@@ -69,6 +69,7 @@ if [ "${1:-}" = test ]; then
   have shellcheck || missing+=(shellcheck)
   have yamllint || missing+=(yamllint)
   have systemd-analyze || missing+=(systemd)
+  have pulseaudio || missing+=(pulseaudio libasound2-plugins)
 fi
 if [ "${1:-}" = bench ]; then
   have mosquitto || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)

@@ -29,7 +29,7 @@ def counts() -> dict[str, float]:
     """Count what a leak would be made of."""
     resident_pages = int(Path("/proc/self/statm").read_text().split()[1])
     return {
-        "descriptors": len(os.listdir("/proc/self/fd")),
+        "descriptors": len(list(Path("/proc/self/fd").iterdir())),
         "children": len(children()),
         "threads": threading.active_count(),
         "tasks": len(asyncio.all_tasks()),

@@ -1,10 +1,15 @@
-"""A sound card through real PortAudio: an ALSA device of type `file` plays a recording, no hardware needed."""
+"""Sound cards through real PortAudio, no hardware needed.
+
+An ALSA device of type `file` plays a recording; the monitor of a null sink of PulseAudio runs in real time, as a card does.
+"""
 
 from __future__ import annotations
 
 import asyncio
+import os
 import subprocess
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import aclosing
 from pathlib import Path
 
@@ -15,7 +20,7 @@ from monitor.capture.soundcard import SoundcardSource
 from monitor.core.backoff import Backoff
 from monitor.core.recipe import Recipe
 from monitor.errors import Permanent
-from monitor.facts import Fact, StreamStateChanged
+from monitor.facts import Fact, InputOverflowed, StreamRestarted, StreamStateChanged
 from monitor.messages import Chunk
 from monitor.settings import SourceKind, StreamSettings
 from tests.integration.radio import children
@@ -47,6 +52,51 @@ def cards(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     config = tmp_path / "asound.conf"
     config.write_text(_ALSA.format(sound=sound) + _NO_DEFAULT)
     monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
+
+
+_NULL_SINK = """
+pcm.air {{ type pulse server "unix:{folder}/native" device "air.monitor" }}
+"""
+
+
+@pytest.fixture
+def null_sink(tmp_path: Path, need: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+    """A sound server whose null sink carries a tone at 48 kHz; its monitor is the device `air`."""
+    config = tmp_path / "asound.conf"
+    config.write_text(_NULL_SINK.format(folder=tmp_path) + _NO_DEFAULT)
+    monkeypatch.setenv("ALSA_CONFIG_PATH", str(config))
+    environment = {**os.environ, "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path), "PULSE_RUNTIME_PATH": str(tmp_path)}
+    socket = f"module-native-protocol-unix auth-anonymous=1 socket={tmp_path}/native"
+    serve = [str(need("pulseaudio")), "-n", "--daemonize=no", "--exit-idle-time=-1", "--log-level=error"]
+    serve += ["-L", "module-null-sink sink_name=air rate=48000", "-L", socket]
+    play = ["ffmpeg", "-v", "error", "-nostdin", "-re", "-f", "lavfi", "-i", "sine=440:r=48000", "-f", "pulse"]
+    play += ["-server", f"unix:{tmp_path}/native", "-device", "air", "tone"]
+    quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL, "env": environment}
+    running = [subprocess.Popen(serve, **quiet)]
+    try:
+        until_s = time.monotonic() + 10
+        while not (tmp_path / "native").exists() and time.monotonic() < until_s:
+            time.sleep(0.05)
+        running.append(subprocess.Popen(play, **quiet))
+        yield "air"
+    finally:
+        for process in reversed(running):
+            process.kill()
+            process.wait()
+
+
+async def test_a_null_sinks_monitor_is_heard_in_real_time(null_sink: str) -> None:
+    facts: list[Fact] = []
+    chunks: list[Chunk] = []
+    async with asyncio.timeout(30), aclosing(source(facts, null_sink).chunks()) as sound:
+        async for chunk in sound:
+            chunks.append(chunk)
+            if len(chunks) == 16:
+                break
+    samples = np.concatenate([chunk.samples for chunk in chunks[4:]])
+    assert np.argmax(np.abs(np.fft.rfft(samples))) * RECIPE.sample_rate_hz / samples.size == pytest.approx(440, abs=2)
+    assert chunks[-1].arrived_s - chunks[0].arrived_s > 2.0
+    assert not [fact for fact in facts if isinstance(fact, StreamRestarted | InputOverflowed)]
 
 
 def source(facts: list[Fact], device: str) -> SoundcardSource:
