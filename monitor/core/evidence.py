@@ -50,6 +50,10 @@ class Evidence:
     tail_slope: float
     recipe: str
     """Hash of the encoder recipe it was fitted to."""
+    foreground: float = 0.76
+    """Median similarity of a play from which on its recording is louder than everything else together."""
+    per_speed: float = 3.2
+    """Share of the similarity that is lost per unit of changed speed: at 1.05, 0.05 times this."""
 
     def __repr__(self) -> str:
         return (
@@ -96,6 +100,10 @@ class Evidence:
     def nats_of(self, unlikeliness: float) -> float:
         """Return how much more evidence makes a chance alignment exp(unlikeliness) times rarer."""
         return unlikeliness / self.tail_slope
+
+    def is_foreground(self, similarity: float, speed: float) -> bool:
+        """Say whether a recording with this median similarity was louder than all else; speed alone takes some of it away."""
+        return similarity >= self.foreground * (1.0 - self.per_speed * abs(speed - 1.0))
 
     def strangeness(self, fingerprints: int, false_alarms_per_hop: float) -> float:
         """Return -log of the probability one fingerprint may have of a false alarm at one hop, less the fitted offset."""

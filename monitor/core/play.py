@@ -20,6 +20,7 @@ from monitor.core.alignment import NEW_AFTER, Alignment, References, between, no
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard, Ring
 from monitor.core.rival import SEPARATE_NATS, Rival, lead
+from monitor.messages import Usage
 
 FITTED = 240
 """Windows the line is fitted through: two minutes."""
@@ -35,6 +36,8 @@ SAME_PLACE = 2.0
 """Hops within which two positions in a recording are the same place."""
 STEADY = 0.9
 """Similarity of neighbouring stored windows from which on nothing tells where between them a sound is."""
+LEAST_LEVELS = 8
+"""Windows that must be heard before it is said how a recording was used."""
 CLEAR_NATS = 1.0
 """Evidence of a window that may tell where in the recording it is."""
 
@@ -145,6 +148,8 @@ class LivePlay:
         good = heard.present[inside] & (nats[inside] > 0)
         self._alike_sum = float(similarity[inside][good].sum())
         self._alike_count = int(good.sum())
+        heard_at = np.flatnonzero(heard.present[inside])
+        self._levels = list(zip((hops[inside][heard_at]).tolist(), similarity[inside][heard_at].tolist(), strict=True))
         for number in (np.nonzero(good)[0] + len(nats) - taken)[-FITTED:]:
             near = round(self.line.at(float(hops[number])))
             rows = stored(self.references, self.reference_id, near - 2, 5)
@@ -178,6 +183,7 @@ class LivePlay:
         common = max(float((heard.context[0] @ mine).max()), 0.0)
         nats = float(self._evidence.of_followed(np.array(own - common, np.float32)))
         self.now = mine, own
+        self._levels.append((hop, own))
         self.total += nats
         if nats > 0:
             self._alike_sum += own
@@ -330,6 +336,15 @@ class LivePlay:
     def begin(self) -> Line:
         """The line the play began on: that before its first jump."""
         return self._begin or self.line
+
+    @property
+    def usage(self) -> Usage:
+        """How the recording was used: in the foreground, or under something louder."""
+        inside = [level for hop, level in self._levels if self.first_hop <= hop <= self.last_hop]
+        if len(inside) < LEAST_LEVELS:
+            return Usage.UNKNOWN
+        loud = self._evidence.is_foreground(float(np.median(inside)), self.line.speed)
+        return Usage.FOREGROUND if loud else Usage.BACKGROUND
 
     @property
     def similarity(self) -> float:

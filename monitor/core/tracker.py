@@ -375,5 +375,15 @@ class Tracker:
                 confidence=self._evidence.confidence(play.best_total, play.places),
                 detected_s=play.detected_hop * hop_s + window_s,
                 alternatives=play.alternatives,
+                usage=play.usage,
+                complete=kind is EventKind.ENDED and self._complete(play, reference_end_s - reference_start_s, end_s - start_s),
             ),
+        )
+
+    def _complete(self, play: LivePlay, heard_s: float, on_air_s: float) -> bool:
+        """Say whether a recording was on air from its beginning to its end, with nothing left out or repeated."""
+        duration_s = (self._references.hops(play.reference_id) - 1) * self._limits.hop_s + 0.75 * self._limits.window_s
+        return (
+            min(heard_s, on_air_s * play.line.speed) > duration_s - 2 * SNAP_S
+            and on_air_s * play.line.speed < duration_s + 2 * SNAP_S
         )

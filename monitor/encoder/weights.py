@@ -116,7 +116,7 @@ def load(path: Path) -> tuple[Recipe, dict[str, torch.Tensor]]:
 
 def save_evidence(path: Path, evidence: Evidence) -> None:
     """Write an evidence file."""
-    numbers = {"shared": evidence.shared, "tail_offset": evidence.tail_offset, "tail_slope": evidence.tail_slope}
+    numbers = {name: getattr(evidence, name) for name in ("shared", "tail_offset", "tail_slope", "foreground", "per_speed")}
     metadata = {"recipe": evidence.recipe, "numbers": json.dumps(numbers)}
     tensors = {
         "knots": evidence.knots,

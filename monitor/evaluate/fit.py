@@ -12,14 +12,14 @@ evidence of a hop of the same unknown streams falls off as exp(-slope (e - e0)),
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import SPAN, score
+from monitor.core.alignment import SPAN, between, score
 from monitor.core.evidence import Evidence
 from monitor.core.hits import Hits
 from monitor.core.play import Line, along
@@ -31,6 +31,8 @@ from monitor.pipeline.matching import NEIGHBOURS
 from monitor.pipeline.ports import Encoder
 from monitor.train.data import Clips, open_split
 
+AS_LOUD, UNDER, FASTER = "voice 0 dB", "voice -6 dB", ("speed +5 %", "speed -5 %")
+"""Conditions between which the border of the foreground lies, and those that show what speed takes away."""
 QUERY_S = 12.0
 COHORT = {"music": 1200, "speech": 400, "noise": 400}
 """Windows drawn from each kind of the train split."""
@@ -79,9 +81,9 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
         recipe=recipe.hash,
     )
     studio = Studio(voices, noises, rate_hz=recipe.sample_rate_hz, seed=seed)
-    same, other, shared = _similarities(sounds, stored, music.packages, encoder, recipe, cohort, studio, random)
+    same, other, shared, levels = _similarities(sounds, stored, music.packages, encoder, recipe, cohort, studio, random)
     knots, nats = _curve(same, other)
-    evidence = replace(cohort, knots=knots, nats=nats, followed=nats, shared=shared)
+    evidence = _told_by_level(replace(cohort, knots=knots, nats=nats, followed=nats, shared=shared), levels, say)
     say(f"curve from {len(same)} true and {int(other.sum())} other pairs; the cohort accounts for {shared:.2f} of a true one")
     unknown = {package for index, package in enumerate(sorted(set(music.packages))) if index % 3 == 0}
     known = [number for number in tracks if music.packages[number] not in unknown]
@@ -162,28 +164,44 @@ def _similarities(
     evidence: Evidence,
     studio: Studio,
     random: np.random.Generator,
-) -> tuple[NDArray[np.float64], NDArray[np.int64], float]:
-    """Return distinct similarities at the true place, those with strangers as a histogram, and the cohort's share."""
+) -> tuple[NDArray[np.float64], NDArray[np.int64], float, dict[str, list[float]]]:
+    """Return distinct similarities at the true place, those with strangers as a histogram, the cohort's share, and medians.
+
+    The medians are of the plain similarity at the true place, of each query, by condition.
+    """
+    levels: dict[str, list[float]] = {name: [] for name in CONDITIONS}
     same: list[NDArray[np.float64]] = []
     common: list[NDArray[np.float32]] = []
     other = np.zeros(len(BINS) - 1, np.int64)
     for number, sound in sounds.items():
         strangers = np.concatenate([rows for one, rows in stored.items() if packages[one] != packages[number]])
         strangers = strangers[random.choice(len(strangers), STRANGERS)]
-        for condition in CONDITIONS.values():
+        for name, condition in CONDITIONS.items():
             length_s = len(sound) / recipe.sample_rate_hz
             at_s = float(random.uniform(2.0, length_s - QUERY_S * condition.speed - 2.0))
             heard = encoder.encode(windows(studio.query(sound, at_s, QUERY_S, condition), recipe))
             context = evidence.context(heard)
             position = (at_s / recipe.hop_s) + np.arange(len(heard)) * condition.speed
-            true = stored[number][np.rint(position).astype(int).clip(0, len(stored[number]) - 1)]
+            true = between(stored[number], position.clip(0, len(stored[number]) - 2))
             audible = np.any(heard != 0, axis=1) & np.any(true != 0, axis=1)
             accounted = np.einsum("nkd,nd->nk", context, true).max(axis=1).clip(0.0)[audible]
-            same.append(((heard * true).sum(1)[audible] - accounted).astype(float))
+            plain = (heard * true).sum(1)[audible]
+            same.append((plain - accounted).astype(float))
+            levels[name].append(float(np.median(plain)) if len(plain) else 0.0)
             common.append(accounted)
             explained = (context.reshape(-1, recipe.dim) @ strangers.T).reshape(*context.shape[:2], -1).max(axis=1).clip(0.0)
             other += np.histogram((heard @ strangers.T - explained)[audible], BINS)[0]
-    return np.concatenate(same), other, float(np.median(np.concatenate(common)))
+    return np.concatenate(same), other, float(np.median(np.concatenate(common))), levels
+
+
+def _told_by_level(evidence: Evidence, levels: Mapping[str, Sequence[float]], say: Callable[[str], None]) -> Evidence:
+    """Fit from which similarity on a recording is in the foreground: half way between a voice as loud as it and one 6 dB louder."""
+    middle = {name: float(np.median(found)) for name, found in levels.items()}
+    level = (middle[AS_LOUD] + middle[UNDER]) / 2
+    per_speed = float(np.mean([(1.0 - middle[name] / middle["clean"]) / 0.05 for name in FASTER]))
+    for name, found in levels.items():
+        say(f"median similarity {middle[name]:.2f} under {name}; in the foreground: {np.mean(np.array(found) >= level):.2f}")
+    return replace(evidence, foreground=level, per_speed=per_speed)
 
 
 def _curve(same: NDArray[np.float64], other: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -12,6 +12,7 @@ import pytest
 from monitor.catalog import kinship, schema
 from monitor.catalog.store import Store
 from monitor.catalog.writer import FileMark, Writer
+from monitor.core.kinship import STEP
 from monitor.core.recipe import Recipe
 from monitor.errors import CatalogError
 from monitor.messages import Kinship, Reference
@@ -86,7 +87,7 @@ class Interrupted(Writer):
 
 
 def test_many_are_compared_in_portions_and_an_interruption_costs_one(tmp_path: Path, recipe: Recipe) -> None:
-    hops = kinship.QUERIES * kinship.STEP // 3 + 10
+    hops = kinship.QUERIES * STEP // 3 + 10
     pieces = [sound(20 + at, hops) for at in range(7)]
     with Interrupted(tmp_path, recipe, create=True) as writer:
         for at, piece in enumerate([*pieces, pieces[4]]):
