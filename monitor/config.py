@@ -299,11 +299,12 @@ def _judge_texts(where: str, table: Any) -> Iterator[str]:
     """Yield the texts that no file, host, user or topic can be called."""
     for f in fields(table):
         value = getattr(table, f.name)
-        if isinstance(value, str | Path):
-            if any(unicodedata.category(letter) == "Cc" for letter in str(value)):
-                yield f"{where} {f.name}: must not hold control characters"
-            if len(str(value)) > LONGEST_TEXT:
-                yield f"{where} {f.name}: must have at most {LONGEST_TEXT} characters, not {len(str(value))}"
+        for text in value if isinstance(value, tuple) else (value,):
+            if isinstance(text, str | Path):
+                if any(unicodedata.category(letter) == "Cc" for letter in str(text)):
+                    yield f"{where} {f.name}: must not hold control characters"
+                if len(str(text)) > LONGEST_TEXT:
+                    yield f"{where} {f.name}: must have at most {LONGEST_TEXT} characters, not {len(str(text))}"
 
 
 def _judge_stream(stream: StreamSettings) -> Iterator[str]:
@@ -349,14 +350,13 @@ def _judge_mqtt(mqtt: MqttSettings) -> Iterator[str]:
         except ValueError as error:
             yield f"[mqtt] standby: {error}"
     discovery = mqtt.home_assistant
-    if discovery.strip("/") != discovery or set("#+\0") & set(discovery):
-        yield "[mqtt] home_assistant: must not hold '#' or '+', or begin or end with '/'"
+    if discovery and not _is_topic(discovery):
+        yield "[mqtt] home_assistant: must not hold '#' or '+', begin or end with '/', or begin with '$'"
     if not mqtt.client_id:
         yield "[mqtt] client_id: is empty; must be unique on the broker"
-    if not mqtt.prefix or mqtt.prefix.strip("/") != mqtt.prefix or set("#+\0") & set(mqtt.prefix):
-        yield "[mqtt] prefix: must not be empty, hold '#' or '+', or begin or end with '/'"
-    if not mqtt.status_topic or mqtt.status_topic.strip("/") != mqtt.status_topic or set("#+\0") & set(mqtt.status_topic):
-        yield "[mqtt] status_topic: must not be empty, hold '#' or '+', or begin or end with '/'"
+    for name in ("prefix", "status_topic"):
+        if not _is_topic(getattr(mqtt, name)):
+            yield f"[mqtt] {name}: must not be empty, hold '#' or '+', begin or end with '/', or begin with '$'"
     for name in ("ca_file", "cert_file", "key_file"):
         file = getattr(mqtt, name)
         if file and not mqtt.tls:
@@ -365,6 +365,11 @@ def _judge_mqtt(mqtt: MqttSettings) -> Iterator[str]:
             yield f"[mqtt] {name}: no such file: {file}"
     if bool(mqtt.cert_file) != bool(mqtt.key_file):
         yield "[mqtt] cert_file, key_file: one needs the other"
+
+
+def _is_topic(text: str) -> bool:
+    """Say whether topics may begin so; what begins with '$' is the broker's own."""
+    return bool(text) and text.strip("/") == text and not text.startswith("$") and not set("#+") & set(text)
 
 
 def _is_file(path: Path) -> bool:

@@ -112,7 +112,7 @@ def reading(folder: Path) -> Iterator[sqlite3.Connection]:
     Raises:
         CatalogError: There is no catalogue, or it is damaged.
     """
-    if not (folder / DATABASE).is_file():
+    if not os.path.isfile(folder / DATABASE):  # noqa: PTH113 - Path.is_file raises where a name is too long
         raise CatalogError(f"no catalogue in {folder}: make one with `monitor catalog add PATH… --catalog {folder}`")
     with explained(folder):
         connection = _connect_reading(folder)

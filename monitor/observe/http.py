@@ -66,10 +66,11 @@ class HttpServer:
         site = web.TCPSite(self._runner, self._settings.bind, self._settings.port)
         try:
             await site.start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # UnicodeError: a host name that cannot be one
             await self._runner.cleanup()
             where = f"{self._settings.bind}:{self._settings.port}"
-            raise ConfigError(f"http: cannot listen on {where} ({error.strerror}); change [http] bind or port") from error
+            why = getattr(error, "strerror", None) or error
+            raise ConfigError(f"http: cannot listen on {where} ({why}); change [http] bind or port") from error
         self.port = self._runner.addresses[0][1]
         return self
 

@@ -59,6 +59,8 @@ class MqttPublisher:
         self._rota = Rota(brokers(settings), Backoff(1.0, LONGEST_WAIT_S, random.random, stable_s=STABLE_S), stable_s=STABLE_S)
         self._told: dict[str, BrokerStateChanged] = {}
         self._refused: dict[str, float] = {}
+        self._unnoted: list[int] = []
+        """What the broker has, and the outbox does not know yet."""
         self.set_stations(stations)
 
     def __repr__(self) -> str:
@@ -141,7 +143,9 @@ class MqttPublisher:
             await _wait(self._wake, LOOK_S)
 
     async def _publish_events(self, client: Connection) -> bool:
-        """Send the next batch; return whether there was one."""
+        """Send the next batch; return whether there was one, and the disk could take a note of it."""
+        if not await self._note():
+            return False
         shut = [topic.split("/")[-2] for topic in self._refused if topic.endswith("/events") and self._is_refused(topic)]
         batch = await asyncio.to_thread(self._outbox.pending, client.window, without=shut)
         # Tasks start in the order they were made, and paho sends in the order it was called.
@@ -152,8 +156,19 @@ class MqttPublisher:
             for send in sends:
                 send.cancel()
             await asyncio.gather(*sends, return_exceptions=True)
-            await asyncio.to_thread(self._outbox.acknowledge, _taken(batch, sends))
-        return bool(batch)
+            self._unnoted += _taken(batch, sends)
+            noted = await self._note()
+        return noted and bool(batch)
+
+    async def _note(self) -> bool:
+        """Note what the broker has; a disk that does not take it is no reason to part from the broker, nor to send anything twice."""
+        try:
+            await asyncio.to_thread(self._outbox.acknowledge, self._unnoted)
+        except OutboxUnwritable as error:
+            _log.debug("the disk takes no note of what was delivered, trying again", reason=str(error))
+            return False
+        self._unnoted = []
+        return True
 
     async def _publish_event(self, client: Connection, message: Stored) -> bool:
         started_s = time.monotonic()

@@ -41,7 +41,11 @@ def look_at_outbox(path: Path) -> str:
     Raises:
         OutboxError: It could not; the message says what to do.
     """
-    if path.exists():
+    try:
+        there = path.exists()
+    except OSError as error:
+        raise OutboxError(f"{path}: {error.strerror}; change [outbox] path") from error
+    if there:
         if not os.access(path, os.R_OK | os.W_OK):
             raise OutboxError(f"{path}: not writable for this user")
         if not path.is_file() or _application(path) != APPLICATION_ID:

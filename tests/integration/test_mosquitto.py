@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import json
 import os
+import resource
 import shutil
 import signal
 import socket
@@ -371,6 +372,29 @@ async def test_a_publisher_killed_between_put_and_acknowledgement_loses_nothing(
                 await live.until(lambda: live.sequences()[-1:] == [40])
             outbox.close()
         assert list(dict.fromkeys(live.sequences())) == list(range(1, 41))
+
+
+# Found by tests/chaos: on a full disk the publisher left the broker again and again, as if it were lost, and sent all again.
+async def test_a_disk_that_takes_no_note_of_deliveries_is_waited_for(
+    broker: Broker, outbox: DiskOutbox, facts: list[Fact], tmp_path: Path
+) -> None:
+    broker.start()
+    outbox.put([detection(1), detection(2)])
+    publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append)
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    async with subscribed(broker.settings()) as live:
+        resource.setrlimit(resource.RLIMIT_FSIZE, ((tmp_path / "outbox.db-wal").stat().st_size, hard))
+        try:
+            async with publishing(publisher):
+                await live.until(lambda: live.sequences() == [1, 2])
+                await asyncio.sleep(1.5)  # time for a second attempt, were there one
+                assert outbox.depth == 2
+                resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+                await until(lambda: outbox.depth == 0)
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+        assert live.sequences() == [1, 2]
+    assert [fact.connected for fact in facts if isinstance(fact, BrokerStateChanged)] == [True]
 
 
 async def test_a_crashing_publisher_leaves_its_last_will(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:

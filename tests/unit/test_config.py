@@ -126,7 +126,7 @@ level = "loud"
         ("[mqtt]\npassword = 3", "[mqtt] password: must be a string, not ***"),
         ('[mqtt]\npassword = "x"', "[mqtt] username: is missing, but there is a password"),
         ('[mqtt]\npassword_file = "none"', "[mqtt] password_file: cannot be read: No such file or directory"),
-        ('[mqtt]\nprefix = "a/#"', "[mqtt] prefix: must not be empty, hold '#' or '+', or begin or end with '/'"),
+        ('[mqtt]\nprefix = "a/#"', "[mqtt] prefix: must not be empty, hold '#' or '+', begin or end with '/', or begin with '$'"),
         ('[mqtt]\nca_file = "pw"', "[mqtt] ca_file: has no effect without tls = true"),
         ('[mqtt]\ntls = true\nca_file = "ca.pem"', "[mqtt] ca_file: no such file: FOLDER/ca.pem"),
         ('[mqtt]\ntls = true\ncert_file = "pw"', "[mqtt] cert_file, key_file: one needs the other"),
@@ -134,7 +134,10 @@ level = "loud"
         ('[mqtt]\nclient_id = ""\n', "[mqtt] client_id: is empty; must be unique on the broker"),
         ('[mqtt]\nstandby = ["a b"]\n', "[mqtt] standby: 'a b' is no broker; write host, host:port or [address]:port"),
         ("[mqtt]\nversion = 5\n", "[mqtt] version: must be '5' or '3.1.1', not 5"),
-        ('[mqtt]\nhome_assistant = "/ha"\n', "[mqtt] home_assistant: must not hold '#' or '+', or begin or end with '/'"),
+        (
+            '[mqtt]\nhome_assistant = "/ha"\n',
+            "[mqtt] home_assistant: must not hold '#' or '+', begin or end with '/', or begin with '$'",
+        ),
         ('[http]\nbind = ""\n', "[http] bind: is empty; use 127.0.0.1 for this machine only, 0.0.0.0 for all"),
         (
             '[[stream]]\nname = ".."\nurl="http://h/"',
