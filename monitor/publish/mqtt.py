@@ -161,7 +161,7 @@ class MqttPublisher:
         return noted and bool(batch)
 
     async def _note(self) -> bool:
-        """Note what the broker has; a disk that does not take it is no reason to part from the broker, nor to send anything twice."""
+        """Note what the broker has; a disk that does not take it is no reason to leave the broker, nor to send anything twice."""
         try:
             await asyncio.to_thread(self._outbox.acknowledge, self._unnoted)
         except OutboxUnwritable as error:
