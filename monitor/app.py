@@ -39,6 +39,8 @@ from monitor.facts import (
     StreamStateChanged,
 )
 from monitor.index import faiss_store
+from monitor.ledger.book import Book
+from monitor.ledger.keeping import Ledger
 from monitor.messages import PlayEvent
 from monitor.observe import logs
 from monitor.observe.health import Check
@@ -117,17 +119,20 @@ class Daemon:
             known = ({*outbox.stations()} - {one.name for one in settings.stream}) | {one.name for one in own_streams(settings)}
             self._publisher = MqttPublisher(settings.mqtt, outbox, stations=known, tell=self._tell)
             self._keeper = Keeper(outbox, told=self._publisher.told, tell=self._tell)
+            book = Book(settings.ledger.path, keep_days=settings.ledger.keep_days)
+            stack.callback(book.close)
+            self._ledger = Ledger(book, engine.recipe, self._utc_s, self._tell)
             matcher = Matcher(self._library, evidence, engine.recipe, settings.matcher, self._tell)
             self._analysis = Analysis(
-                engine, matcher, settings.encoder, on_events=self._announce, health=self._health, tell=self._tell
+                engine, matcher, settings.encoder, on_events=self._announce, health=self._health, tell=self._heard
             )
             stack.callback(self._analysis.shut)
             self._stations = Stations(
                 engine.recipe,
-                open_source=lambda one: open_source(one, engine.recipe, self._tell),
+                open_source=lambda one: open_source(one, engine.recipe, self._heard),
                 put=self._analysis.put,
                 room=self._analysis.room,
-                closed=lambda name: asyncio.ensure_future(self._analysis.close_stream(name)),
+                closed=lambda name: asyncio.ensure_future(self._close_station(name)),
                 tell=self._tell,
             )
             self._announcer = Announcer(engine.recipe, self._stations.utc_s, self._stations.hint)
@@ -141,6 +146,7 @@ class Daemon:
             "matcher": self._analysis.match(),
             "publisher": self._publisher.run(),
             "keeper": self._keeper.run(),
+            "ledger": self._ledger.run(),
             "catalogue": self._watch_catalog(),
             "reload": self._reload_when_told(),
             "measurements": self._measure(),
@@ -184,6 +190,7 @@ class Daemon:
             _log.error("what was heard last could not be analysed in time", limit_s=DRAIN_S)
         self._keeper.retry()
         await self._publisher.stop(GOODBYE_S)
+        await asyncio.to_thread(self._ledger.tick, over=True)
 
     def _stopped(self) -> None:
         self._signals += 1
@@ -194,7 +201,7 @@ class Daemon:
 
     def _open_encoder(self) -> Engine:
         settings = self._settings.encoder
-        engine = load_encoder(settings.name, settings.device, settings.threads)
+        engine = load_encoder(settings.name, settings.device, settings.threads, music=True)
         engine.warm_up()
         self._hub.metrics.set_encoder(name=engine.recipe.name, recipe=engine.recipe.hash, device=str(engine.device))
         self._hub.readiness.set_encoder(repr(engine))
@@ -271,6 +278,7 @@ class Daemon:
         self._hub.metrics.set_expectations({stream.name: stream.expect_detection_s for stream in streams})
         self._publisher.set_stations(names)
         self._analysis.set_streams(len(names), self._windows_per_s)
+        await asyncio.to_thread(self._ledger.set_stations, {one.name: one.silence_db for one in streams})
         started, stopped = await self._stations.apply(streams)
         self._notifier.status(self._hub.readiness.summary)
         _log.info("stations", started=started, stopped=stopped)
@@ -279,6 +287,7 @@ class Daemon:
         """Name, keep and count what the matcher said. Matcher's thread."""
         detections = [self._announcer.announce(event, library) for event in events]
         self._keeper.put(detections)
+        self._ledger.told(detections)
         for detection in detections:
             self._tell(
                 DetectionTold(
@@ -294,6 +303,19 @@ class Daemon:
         self._hub.tell(fact)
         if isinstance(fact, StreamStateChanged):
             self._publisher.set_status(fact.stream, fact.state, reason=fact.reason)
+
+    def _heard(self, fact: Fact) -> None:
+        """Take a fact about sound: the ledger accounts for it."""
+        self._tell(fact)
+        self._ledger.tell(fact)
+
+    def _utc_s(self, station: str, position: int) -> tuple[float, float]:
+        return self._stations.utc_s(station, position)
+
+    async def _close_station(self, name: str) -> None:
+        """Let what was heard of a stream that is over be analysed and accounted for."""
+        await self._analysis.close_stream(name)
+        await asyncio.to_thread(self._ledger.close_station, name)
 
     def _live(self) -> list[Check]:
         stuck = self._health.stuck(time.monotonic())

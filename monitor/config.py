@@ -46,6 +46,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "mqtt.ack_timeout_s": (0.5, 600.0),
     "outbox.keep_days": (0.0, 36500.0),
     "outbox.max_mb": (1.0, 1e9),
+    "ledger.keep_days": (1.0, 36500.0),
     "http.port": (0, 65535),
     "shard.index": (0, 9999),
     "shard.count": (1, 10_000),
@@ -256,6 +257,7 @@ def _resolve(settings: Settings, folder: Path) -> Settings:
         ),
         catalog=replace(settings.catalog, path=folder / settings.catalog.path),
         outbox=replace(settings.outbox, path=folder / settings.outbox.path),
+        ledger=replace(settings.ledger, path=folder / settings.ledger.path),
         mqtt=replace(mqtt, **files),
     )
 

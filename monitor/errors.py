@@ -63,5 +63,13 @@ class ReportError(Permanent):
     """The report cannot be made as asked for."""
 
 
+class LedgerError(Permanent):
+    """The airtime ledger cannot be used."""
+
+
+class LedgerUnwritable(Transient):
+    """The airtime ledger could not be written."""
+
+
 class OutboxUnwritable(Transient):
     """A detection could not be written to disk."""

@@ -9,7 +9,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from monitor.messages import EventKind, HintKind, StreamState
+import numpy as np
+from numpy.typing import NDArray
+
+from monitor.messages import AirState, EventKind, HintKind, StreamState
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,6 +148,36 @@ class DeviceMeasured(Fact):
     """Memory the encoder holds on its device just now; 0 on a CPU, where it is the process's own."""
 
     memory_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WindowsAnalysed(Fact):
+    """Windows went all the way, and this is what they were. Hops rise within each stream."""
+
+    streams: tuple[str, ...]
+    hops: NDArray[np.int64]
+    """Shape [n]."""
+    music: NDArray[np.float32]
+    """Shape [n], probability that it is music rather than speech or noise."""
+    level_db: NDArray[np.float32]
+    """Shape [n], mean power in dBFS."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AirtimeWritten(Fact):
+    """So many seconds of a station went into the ledger as this; each second once, `matched` as far as it was known by then."""
+
+    stream: str
+    state: AirState
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerStateChanged(Fact):
+    """So many intervals are in memory only, because the disk did not take them; 0: it took them all."""
+
+    held: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -237,6 +237,21 @@ class Detection:
     """When it began to say so."""
 
 
+class AirState(StrEnum):
+    """What a moment of a station's airtime was. Exactly one holds."""
+
+    MATCHED = "matched"
+    """A known recording was on."""
+    MUSIC = "music"
+    """Music that is not in the catalogue."""
+    SPEECH = "speech"
+    """Sound that is not music: talk above all, also noise and applause; over music, whatever is louder."""
+    SILENCE = "silence"
+    NOT_RECEIVED = "not_received"
+    SHED = "shed"
+    """Received but not analysed, because the machine was too slow."""
+
+
 class StreamState(StrEnum):
     """What a station is doing, as told on its status topic."""
 

@@ -171,6 +171,16 @@ class OutboxSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class LedgerSettings:
+    """What every station's airtime was, second by second: [ledger]."""
+
+    path: Path = Path("/var/lib/monitor/ledger.db")
+    """SQLite file; its folder must be writable."""
+    keep_days: float = 400.0
+    """Kept so long: a year's account can still be asked for a month after it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class HttpSettings:
     """Metrics and health: [http]."""
 
@@ -220,6 +230,7 @@ class Settings:
     matcher: MatcherSettings = field(default_factory=MatcherSettings)
     mqtt: MqttSettings = field(default_factory=MqttSettings)
     outbox: OutboxSettings = field(default_factory=OutboxSettings)
+    ledger: LedgerSettings = field(default_factory=LedgerSettings)
     http: HttpSettings = field(default_factory=HttpSettings)
     shard: ShardSettings = field(default_factory=ShardSettings)
     log: LogSettings = field(default_factory=LogSettings)

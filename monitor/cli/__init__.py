@@ -14,7 +14,10 @@ from monitor import __version__
 from monitor.cli.common import wait_without_spinning
 from monitor.errors import MonitorError, Permanent
 
-COMMANDS = ("run", "check", "catalog", "identify", "events", "report", "replay-events", "encoder", "train", "evaluate", "demo")
+COMMANDS = (
+    *("run", "check", "catalog", "identify", "airtime", "events", "report", "replay-events"),
+    *("encoder", "train", "evaluate", "demo"),
+)
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -77,6 +77,7 @@ def _lines(path: Path, settings: Settings, *, offline: bool) -> Iterator[Line]:
     yield line
     yield _attempt("catalog", lambda: _catalog(settings, engine))
     yield _attempt("outbox", lambda: _outbox(settings))
+    yield _attempt("ledger", lambda: _ledger(settings))
     if not settings.stream:
         yield Line(word="WARN", name="streams", detail="none configured; add [[stream]] to the configuration")
     elif offline:
@@ -111,7 +112,7 @@ def _encoder(settings: Settings) -> tuple[Engine | None, Line]:
     from monitor.encoder.engine import load_encoder
 
     try:
-        engine = load_encoder(settings.encoder.name, settings.encoder.device)
+        engine = load_encoder(settings.encoder.name, settings.encoder.device, music=True)
     except MonitorError as error:
         return None, Line(word="FAIL", name="encoder", detail=str(error))
     where = f"on {engine.device}" + (f" through {engine.runtime}, no GPU in use" if engine.device.type == "cpu" else "")
@@ -132,6 +133,12 @@ def _outbox(settings: Settings) -> str:
     from monitor.publish.probe import look_at_outbox
 
     return look_at_outbox(settings.outbox.path)
+
+
+def _ledger(settings: Settings) -> str:
+    from monitor.ledger.reading import look_at
+
+    return look_at(settings.ledger.path)
 
 
 def _stream(stream: StreamSettings) -> Line:

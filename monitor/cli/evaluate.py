@@ -65,6 +65,19 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     one.set_defaults(run=broadcast)
     _common(one)
 
+    one = actions.add_parser("classes", help="music, speech or noise: how often right, public-test split; or fit it anew")
+    one.add_argument("--fit", action="store_true", help="train on the train split first (minutes), and keep the network")
+    one.add_argument("--encoder", default="compact", help="an installed encoder, or a .safetensors file (default: %(default)s)")
+    one.add_argument("--split", default="public-test", choices=("validation", "public-test"))
+    one.add_argument("--seed", type=int, default=1)
+    one.set_defaults(run=classes)
+    _common(one)
+
+    one = actions.add_parser("clock", help="the clock of streams against the truth, over simulated days")
+    one.add_argument("--hours", type=float, default=60.0, help="(default: %(default)s)")
+    one.add_argument("--seed", type=int, default=1)
+    one.set_defaults(run=clock)
+
 
 def _common(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
@@ -144,4 +157,32 @@ def broadcast(arguments: argparse.Namespace) -> int:
     )
     print(measure(arguments.cache or default_cache(), arguments.out, wish, lambda line: print(line, flush=True)))
     print(f"{arguments.out}/broadcast.md: this page; beside it its pictures, readme.md, failures.txt and broadcast.json")
+    return 0
+
+
+def classes(arguments: argparse.Namespace) -> int:
+    """Fit, or measure, or both."""
+    from monitor.encoder import sounds, weights
+    from monitor.encoder.engine import load_encoder
+    from monitor.evaluate.classes import cost, fit, measure
+    from monitor.train.data import default_cache
+
+    cache = arguments.cache or default_cache()
+    if arguments.fit:
+        recipe, _ = weights.load(weights.find(arguments.encoder))
+        fitted = fit(cache, recipe, arguments.seed, print)
+        path = sounds.path_of(arguments.encoder)
+        sounds.save(path, fitted.network, recipe)
+        print(f"{path}: {fitted.steps} steps in {fitted.took_s:.0f} s, {100 * fitted.right:.1f} % of validation windows right")
+    engine = load_encoder(arguments.encoder, arguments.device, music=True)
+    print(measure(cache, arguments.split, engine))
+    print(cost(engine, load_encoder(arguments.encoder, arguments.device)))
+    return 0
+
+
+def clock(arguments: argparse.Namespace) -> int:
+    """Measure."""
+    from monitor.evaluate.clock import table
+
+    print(table(arguments.hours, arguments.seed))
     return 0

@@ -10,6 +10,9 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 
+NOT_FEATURES = frozenset({"name", "hop_samples", "silence_db", "network", "dim", "weights_sha256"})
+"""Fields that do not change the features of a window."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Recipe:
@@ -39,6 +42,12 @@ class Recipe:
     def hash(self) -> str:
         """First 16 hex digits of the SHA-256 over every field but the name."""
         content = {key: value for key, value in asdict(self).items() if key != "name"}
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def features(self) -> str:
+        """First 16 hex digits of the SHA-256 over the fields that decide what a network is shown."""
+        content = {key: value for key, value in asdict(self).items() if key not in NOT_FEATURES}
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
 
     @property

@@ -69,6 +69,9 @@ prefix = "{PREFIX}"            # detections: {PREFIX}/STATION/events
 [outbox]
 path = "{folder}/outbox.db"    # detections stay here until the broker has them
 
+[ledger]
+path = "{folder}/ledger.db"    # what was heard when: monitor airtime STATION -c {folder}/config.toml
+
 [http]
 port = {ports.http}            # http://127.0.0.1:{ports.http}/metrics, /livez, /readyz
 """,

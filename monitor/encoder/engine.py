@@ -13,8 +13,9 @@ import torch
 from numpy.typing import NDArray
 
 from monitor.core.recipe import Recipe
-from monitor.encoder import networks, openvino_cpu, weights
+from monitor.encoder import networks, openvino_cpu, sounds, weights
 from monitor.encoder.features import LogMel
+from monitor.encoder.sounds import Both, SoundNetwork
 from monitor.errors import EncoderError
 
 BATCH_SIZES = (1, 2, 4, 8, 16, 32, 64, 96, 128, 192, 256)
@@ -36,12 +37,22 @@ class Engine:
     """
 
     def __init__(
-        self, recipe: Recipe, network: torch.nn.Module, device: torch.device, *, runtime: Runtime = "auto", threads: int = 0
+        self,
+        recipe: Recipe,
+        network: torch.nn.Module,
+        device: torch.device,
+        *,
+        music: SoundNetwork | None = None,
+        runtime: Runtime = "auto",
+        threads: int = 0,
     ) -> None:
+        """Take the encoder's network, and the one that tells music from other sound if `listen` will be asked."""
         self.recipe = recipe
         self.device = device
         self._features = LogMel(recipe).to(device)
-        self._network = network.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
+        self.tells_music = music is not None
+        both = Both(network, music) if music is not None else network
+        self._network = both.to(device, memory_format=torch.channels_last).eval()  # type: ignore[call-overload]
         self._graphs: dict[int, tuple[torch.cuda.CUDAGraph, torch.Tensor, torch.Tensor]] = {}
         self._half = device.type == "cpu" and bool(torch.cpu.get_capabilities().get("avx512_bf16"))
         """Whether a CPU multiplies bfloat16 faster."""
@@ -70,14 +81,29 @@ class Engine:
 
     def encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the fingerprints [n, dim] of windows [n, window_samples], full scale 1.0: unit length, or zero for silence."""
-        parts = [self._encode(windows[at : at + BATCH_SIZES[-1]]) for at in range(0, len(windows), BATCH_SIZES[-1])]
-        return np.concatenate(parts) if parts else np.zeros((0, self.recipe.dim), np.float32)
+        return np.ascontiguousarray(self._in_batches(windows)[:, : self.recipe.dim])
+
+    def listen(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Return the fingerprints [n, dim] of windows, and the probability [n] that each is music rather than speech or noise.
+
+        Raises:
+            EncoderError: There is no network that could tell.
+        """
+        if not self.tells_music:
+            raise EncoderError(f"encoder {self.recipe.name!r} was not loaded to tell music from speech")
+        told = self._in_batches(windows)
+        return np.ascontiguousarray(told[:, : self.recipe.dim]), told[:, self.recipe.dim]
 
     def features(self, windows: torch.Tensor) -> torch.Tensor:
         """Return the features [n, 1, mel_bins, frames] of windows on the engine's device."""
         if self.device.type != "cpu":
             return cast(torch.Tensor, self._features(windows))
         return torch.cat([self._features(some) for some in torch.split(windows, CACHED)])
+
+    def _in_batches(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return vectors, and beside them what the network of sounds says if there is one: [n, dim] or [n, dim + 1]."""
+        parts = [self._encode(windows[at : at + BATCH_SIZES[-1]]) for at in range(0, len(windows), BATCH_SIZES[-1])]
+        return np.concatenate(parts) if parts else np.zeros((0, self.recipe.dim + self.tells_music), np.float32)
 
     @torch.inference_mode()
     def _encode(self, windows: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -87,7 +113,7 @@ class Engine:
         vectors = (self._on_cpu if self.device.type == "cpu" else self._replayed)(torch.from_numpy(padded))
         result: NDArray[np.float32] = vectors[: len(windows)].float().cpu().numpy()
         level = np.einsum("ns,ns->n", windows, windows) / self.recipe.window_samples
-        result[level < 10.0 ** (self.recipe.silence_db / 10.0)] = 0.0
+        result[level < 10.0 ** (self.recipe.silence_db / 10.0), : self.recipe.dim] = 0.0
         return result
 
     def _on_cpu(self, windows: torch.Tensor) -> torch.Tensor:
@@ -144,8 +170,10 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
-def load_encoder(name: str = "compact", device: str = "auto", threads: int = 0, runtime: Runtime = "auto") -> Engine:
-    """Load an installed encoder (by name) or a weights file (by path), ready to run.
+def load_encoder(
+    name: str = "compact", device: str = "auto", threads: int = 0, runtime: Runtime = "auto", *, music: bool = False
+) -> Engine:
+    """Load an installed encoder (by name) or a weights file (by path), ready to run; with `music`, ready to `listen`.
 
     Raises:
         EncoderError: No such encoder, a damaged file, no such device, or the runtime asked for is not installed.
@@ -158,4 +186,5 @@ def load_encoder(name: str = "compact", device: str = "auto", threads: int = 0, 
         network.load_state_dict(tensors)
     except RuntimeError as error:
         raise EncoderError(f"encoder {name!r} does not fit network {recipe.network!r}; install it again") from error
-    return Engine(recipe, network, pick_device(device), runtime=runtime, threads=threads)
+    told = sounds.find(name, recipe) if music else None
+    return Engine(recipe, network, pick_device(device), music=told, runtime=runtime, threads=threads)

@@ -25,6 +25,8 @@ NUMBERS_ONLY = (
     facts.SoundReceived,
     facts.BatchEncoded,
     facts.BatchMatched,
+    facts.WindowsAnalysed,
+    facts.AirtimeWritten,
     facts.QueuesMeasured,
     facts.ClockMeasured,
     facts.DeviceMeasured,
@@ -47,7 +49,7 @@ class Hub:
         self._next_loss_s = float("-inf")
         self._strangers = 0
         self._next_refusal_s = float("-inf")
-        self._disk_fails = False
+        self._disk_fails: set[str] = set()
         self._refusals: dict[str, str] = {}
 
     def set_streams(self, streams: Iterable[str]) -> None:
@@ -61,8 +63,6 @@ class Hub:
         """Count a fact, judge it, log it."""
         self.metrics.tell(fact)
         self.readiness.tell(fact)
-        if isinstance(fact, NUMBERS_ONLY):
-            return
         match fact:
             case facts.StreamStateChanged():
                 self._stream(fact)
@@ -72,7 +72,7 @@ class Hub:
                 self._broker(fact)
             case facts.PublishRefused():
                 self._refused(fact)
-            case facts.DetectionsWaiting():
+            case facts.DetectionsWaiting() | facts.LedgerStateChanged():
                 self._disk(fact)
             case facts.DetectionsLost():
                 self._log.error("detections lost", count=fact.count, reason=fact.reason)
@@ -80,7 +80,7 @@ class Hub:
                 self._catalog(fact)
             case facts.RequestRefused():
                 self._request(fact)
-            case _:
+            case _ if not isinstance(fact, NUMBERS_ONLY):
                 self._log.debug(type(fact).__name__, **_content(fact))
 
     def _stream(self, fact: facts.StreamStateChanged) -> None:
@@ -136,13 +136,15 @@ class Hub:
             self._log.warning("refused to answer over HTTP", count=self._strangers, **_content(fact))
             self._strangers = 0
 
-    def _disk(self, fact: facts.DetectionsWaiting) -> None:
-        fails = bool(fact.reason)
-        if fails and not self._disk_fails:
-            self._log.error("disk does not take detections, holding them in memory", count=fact.count, reason=fact.reason)
-        if not fails and self._disk_fails:
-            self._log.info("disk takes detections again")
-        self._disk_fails = fails
+    def _disk(self, fact: facts.DetectionsWaiting | facts.LedgerStateChanged) -> None:
+        what = "detections" if isinstance(fact, facts.DetectionsWaiting) else "the airtime ledger"
+        count = fact.count if isinstance(fact, facts.DetectionsWaiting) else fact.held
+        if fact.reason and what not in self._disk_fails:
+            self._log.error(f"disk does not take {what}, holding it in memory", count=count, reason=fact.reason)
+            self._disk_fails.add(what)
+        if not fact.reason and what in self._disk_fails:
+            self._log.info(f"disk takes {what} again")
+            self._disk_fails.remove(what)
 
 
 def _content(fact: facts.Fact) -> dict[str, Any]:

@@ -7,6 +7,7 @@ series there from the start. Knows no log and no page.
 from __future__ import annotations
 
 import time
+from collections import Counter as Counts
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
@@ -21,7 +22,7 @@ from prometheus_client import (
 )
 
 from monitor import __version__, facts
-from monitor.messages import EventKind, StreamState
+from monitor.messages import AirState, EventKind, StreamState
 from monitor.observe.decoders import DecoderCollector
 
 disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -66,6 +67,9 @@ class Metrics:
             facts.QueuesMeasured: self._queues,
             facts.DeviceMeasured: self._device,
             facts.DetectionTold: self._detection,
+            facts.WindowsAnalysed: self._windows_analysed,
+            facts.AirtimeWritten: self._airtime_written,
+            facts.LedgerStateChanged: self._ledger_state,
             facts.MessagePublished: self._published,
             facts.BrokerStateChanged: self._broker,
             facts.PublishRefused: self._publish_refused,
@@ -156,6 +160,12 @@ class Metrics:
             ["station"],
         )
         self._dropped = self._counter("monitor_windows_dropped_total", "Windows shed, unanalysed.", ["station", "where"])
+        self._analysed = self._counter("monitor_windows_analysed_total", "Windows that went all the way.", ["station"])
+        self._airtime_s = self._counter(
+            "monitor_airtime_seconds_total",
+            "Airtime by what it was, as known when it went into the ledger.",
+            ["station", "state"],
+        )
         self._detections = self._counter("monitor_detections_total", "Events handed to the outbox.", ["station", "kind"])
         self._doubt = self._counter(
             "monitor_detections_expected_false_total",
@@ -170,6 +180,7 @@ class Metrics:
             self._damaged_s,
             self._hints,
             self._source,
+            self._analysed,
             self._last_sound,
             self._last_detection,
             self._in_service,
@@ -220,6 +231,11 @@ class Metrics:
             "monitor_detections_lost_total", "Detections given up: the disk took none, or its budget was full of undelivered ones."
         )
 
+        self._ledger_failures = self._counter("monitor_ledger_write_failures_total", "Times the disk did not take the ledger.")
+        self._ledger_held = self._gauge(
+            "monitor_ledger_unwritten_intervals", "Airtime in memory only, because the disk takes none."
+        )
+
     def _make_catalog_metrics(self) -> None:
         self._index = self._gauge("monitor_catalog_index_info", "Kind of the index in service; always 1.", ["kind"])
         self._generation = self._gauge("monitor_catalog_generation", "Generation of the catalogue in service.")
@@ -246,6 +262,8 @@ class Metrics:
             self._dropped.labels(stream, where)
         for kind in EventKind:
             self._detections.labels(stream, kind.value)
+        for air in AirState:
+            self._airtime_s.labels(stream, air.value)
 
     def _remove(self, stream: str) -> None:
         for state in StreamState:
@@ -256,6 +274,8 @@ class Metrics:
             self._dropped.remove(stream, where)
         for kind in EventKind:
             self._detections.remove(stream, kind.value)
+        for air in AirState:
+            self._airtime_s.remove(stream, air.value)
 
     def _stream_state(self, fact: facts.StreamStateChanged) -> None:
         for state in StreamState:
@@ -316,6 +336,19 @@ class Metrics:
         if fact.kind is EventKind.STARTED:
             self._latency_s.observe(fact.latency_s)
             self._doubt.labels(fact.stream).inc(1.0 - fact.confidence)
+
+    def _windows_analysed(self, fact: facts.WindowsAnalysed) -> None:
+        for stream, count in Counts(fact.streams).items():
+            if stream in self._streams:
+                self._analysed.labels(stream).inc(count)
+
+    def _airtime_written(self, fact: facts.AirtimeWritten) -> None:
+        self._airtime_s.labels(fact.stream, fact.state.value).inc(fact.seconds)
+
+    def _ledger_state(self, fact: facts.LedgerStateChanged) -> None:
+        self._ledger_held.set(fact.held)
+        if fact.reason:
+            self._ledger_failures.inc()
 
     def _published(self, fact: facts.MessagePublished) -> None:
         self._published_s.observe(fact.took_s)

@@ -17,11 +17,11 @@ from typing import TypeVar
 import numpy as np
 
 from monitor.core.batching import Batcher
-from monitor.facts import BatchEncoded, QueuesMeasured, Tell, WindowsDropped
+from monitor.facts import BatchEncoded, QueuesMeasured, Tell, WindowsAnalysed, WindowsDropped
 from monitor.messages import Embeddings, PlayEvent, Window
 from monitor.pipeline.health import Health
 from monitor.pipeline.matching import Matcher
-from monitor.pipeline.ports import Encoder, Library
+from monitor.pipeline.ports import Library, Listener
 from monitor.settings import EncoderSettings
 
 R = TypeVar("R")
@@ -31,6 +31,8 @@ STALE_S = 8.0
 """Windows older than this are shed: a detection ten seconds late is of little use, and a backlog never shrinks by itself."""
 REHEARSAL = ""
 """Name of the stream that is only rehearsed; no station can have it."""
+LEAST_POWER = 1e-12
+"""-120 dBFS: quieter than any decoder's rounding."""
 _NO_SOUND = np.zeros(0, np.float32)
 
 
@@ -39,7 +41,7 @@ class Analysis:
 
     def __init__(
         self,
-        encoder: Encoder,
+        encoder: Listener,
         matcher: Matcher,
         settings: EncoderSettings,
         *,
@@ -52,7 +54,7 @@ class Analysis:
         self._on_events, self._health, self._tell = on_events, health, tell
         self._batcher = Batcher(size=settings.max_batch, max_wait_s=settings.max_wait_s, limit=settings.max_batch)
         self._arrived, self._taken = asyncio.Event(), asyncio.Event()
-        self._encoded: asyncio.Queue[tuple[Embeddings | None, list[str]] | None] = asyncio.Queue(2)
+        self._encoded: asyncio.Queue[tuple[tuple[Embeddings, WindowsAnalysed] | None, list[str]] | None] = asyncio.Queue(2)
         self._closing: dict[str, asyncio.Future[None]] = {}
         self._next_library: Library | None = None
         self._draining = False
@@ -157,9 +159,11 @@ class Analysis:
     async def _in(self, thread: str, work: Callable[..., R], *arguments: object) -> R:
         return await asyncio.get_running_loop().run_in_executor(self._threads[thread], work, *arguments)
 
-    def _encode(self, batch: list[Window]) -> Embeddings:
+    def _encode(self, batch: list[Window]) -> tuple[Embeddings, WindowsAnalysed]:
         started_s = time.monotonic()
-        vectors = self._encoder.encode(np.stack([window.samples for window in batch]))
+        sound = np.stack([window.samples for window in batch])
+        vectors, music = self._encoder.listen(sound)
+        power = np.einsum("ns,ns->n", sound, sound) / sound.shape[1]
         arrived_s = np.array([window.arrived_s for window in batch])
         self._tell(
             BatchEncoded(
@@ -169,19 +173,19 @@ class Analysis:
                 oldest_waited_s=started_s - float(arrived_s.min()),
             )
         )
-        return Embeddings(
-            streams=tuple(window.stream for window in batch),
-            hops=np.array([window.hop for window in batch], np.int64),
-            vectors=vectors,
-            arrived_s=arrived_s,
-        )
+        streams, hops = tuple(window.stream for window in batch), np.array([window.hop for window in batch], np.int64)
+        level_db = 10.0 * np.log10(np.maximum(power, LEAST_POWER))
+        embeddings = Embeddings(streams=streams, hops=hops, vectors=vectors, arrived_s=arrived_s)
+        return embeddings, WindowsAnalysed(streams=streams, hops=hops, music=music, level_db=level_db)
 
-    def _match(self, embeddings: Embeddings | None, over: list[str]) -> None:
+    def _match(self, encoded: tuple[Embeddings, WindowsAnalysed] | None, over: list[str]) -> None:
         library, self._next_library = self._next_library, None
         if library is not None:
             self._matcher.swap(library)
-        if embeddings is not None:
+        if encoded is not None:
+            embeddings, analysed = encoded
             self._say(self._matcher.match(embeddings))
+            self._tell(analysed)
         for stream in over:
             self._say(self._matcher.close(stream))
 

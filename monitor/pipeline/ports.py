@@ -43,6 +43,14 @@ class Encoder(Protocol):
         ...
 
 
+class Listener(Encoder, Protocol):
+    """An encoder that also says what it hears. Called in a worker thread."""
+
+    def listen(self, windows: NDArray[np.float32]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """Fingerprint the windows, and return beside it the probability [batch] that each is music rather than speech or noise."""
+        ...
+
+
 class Library(Protocol):
     """One generation of the catalogue, immutable. Called in a worker thread.
 

@@ -207,6 +207,7 @@ class Daemon:
         self._rest = (
             f'[catalog]\npath = "{catalogue}"\n[encoder]\ndevice = "cpu"\nthreads = 1\n'
             f'[mqtt]\nhost = "127.0.0.1"\nport = {broker_port}\n[outbox]\npath = "{folder}/outbox.db"\n'
+            f'[ledger]\npath = "{folder}/ledger.db"\n'
             f"[http]\nport = {self.http_port}\n[matcher]\nupdate_every_s = 5\n"
         )
         self.configure(streams, more)

@@ -92,6 +92,8 @@ host = "127.0.0.1"
 port = {self._mqtt_port}
 [outbox]
 path = "{self._folder}/outbox.db"
+[ledger]
+path = "{self._folder}/ledger.db"
 [http]
 port = {self._http_port}
 """

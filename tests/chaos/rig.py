@@ -189,7 +189,7 @@ class Daemon:
         self._rest = (
             f'[catalog]\npath = "{catalogue}"\n[encoder]\ndevice = "cpu"\nthreads = 1\n'
             f'[mqtt]\nhost = "127.0.0.1"\nport = {broker_port}\nprefix = "{PREFIX}"\nkeepalive_s = 5\nack_timeout_s = 3.0\n'
-            f'[outbox]\npath = "{outbox}"\n[http]\nport = {self.http_port}\n'
+            f'[outbox]\npath = "{outbox}"\n[ledger]\npath = "{outbox.parent}/ledger.db"\n[http]\nport = {self.http_port}\n'
             f'[matcher]\nupdate_every_s = {update_every_s}\n[log]\nformat = "json"\n'
         )
         self.configure(streams)

@@ -64,7 +64,8 @@ def free_port() -> int:
 
 
 def run(folder: Path, text: str, *options: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, dict[str, tuple[str, str]]]:
-    base = f'[catalog]\npath = "{folder}/catalog"\n[outbox]\npath = "{folder}/outbox.db"\n[encoder]\ndevice = "cpu"\n'
+    base = f'[catalog]\npath = "{folder}/catalog"\n'
+    base += f'[outbox]\npath = "{folder}/outbox.db"\n[ledger]\npath = "{folder}/ledger.db"\n[encoder]\ndevice = "cpu"\n'
     (folder / "config.toml").write_text(text + base)
     parser = argparse.ArgumentParser()
     check.register(parser.add_subparsers())
@@ -104,7 +105,8 @@ def test_streams_that_answer_and_those_that_do_not(
     assert lines["catalog"][0] == "FAIL"
     assert lines["encoder"][0] == "ok"
     assert lines["outbox"] == ("ok", f"{tmp_path}/outbox.db, to be made")
-    assert not (tmp_path / "outbox.db").exists(), "checking leaves nothing behind"
+    assert lines["ledger"] == ("ok", f"{tmp_path}/ledger.db, to be made")
+    assert not list(tmp_path.glob("*.db*")), "checking leaves nothing behind"
 
 
 def test_offline_asks_nobody(tmp_path: Path, free_port: int, capsys: pytest.CaptureFixture[str]) -> None:
@@ -125,8 +127,10 @@ def test_every_complaint_of_the_configuration_is_a_line(tmp_path: Path, capsys: 
 
 def test_a_foreign_outbox_and_a_folder_that_is_none(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "outbox.db").write_text("something else")
+    (tmp_path / "ledger.db").write_text("something else")
     _, lines = run(tmp_path, "", "--offline", capsys=capsys)
     assert lines["outbox"] == ("FAIL", f"{tmp_path}/outbox.db: is no outbox; change [outbox] path or move it away")
+    assert lines["ledger"] == ("FAIL", f"{tmp_path}/ledger.db: is no ledger; change [ledger] path or move it away")
 
 
 def test_a_missing_encoder(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

@@ -68,7 +68,8 @@ def test_the_unit_knows_our_exit_code_and_paths() -> None:
     assert f"RestartPreventExitStatus={Permanent.exit_code}\n" in text
     assert "StateDirectory=monitor\n" in text
     config = (ROOT / "config.toml").read_text()
-    assert set(re.findall(r'"(/var/lib/[^"]+)"', config)) == {"/var/lib/monitor/catalog", "/var/lib/monitor/outbox.db"}
+    paths = {"/var/lib/monitor/catalog", "/var/lib/monitor/outbox.db", "/var/lib/monitor/ledger.db"}
+    assert set(re.findall(r'"(/var/lib/[^"]+)"', config)) == paths
 
 
 def test_the_on_call_page_explains_every_metric() -> None:

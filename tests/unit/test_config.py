@@ -157,10 +157,10 @@ level = "loud"
         ('[mqtt]\nport = "8\\u0007"', "[mqtt] port: must be a whole number, without quotes, not '8\\x07'"),
         (
             '"\\u001b[2J" = 1',
-            "\\x1b[2J: no such section; known are stream, catalog, encoder, matcher, mqtt, outbox, http, shard, log",
+            "\\x1b[2J: no such section; known are stream, catalog, encoder, matcher, mqtt, outbox, ledger, http, shard, log",
         ),
         ("stream = [4]", "[[stream]] number 1: must be a table, not 4"),
-        ("zzz = 1", "zzz: no such section; known are stream, catalog, encoder, matcher, mqtt, outbox, http, shard, log"),
+        ("zzz = 1", "zzz: no such section; known are stream, catalog, encoder, matcher, mqtt, outbox, ledger, http, shard, log"),
         ("[log]\nformat = 1979-05-27", "[log] format: must be 'auto', 'console' or 'json', not '1979-05-27'"),
     ],
 )

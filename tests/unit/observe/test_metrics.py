@@ -9,10 +9,11 @@ import shutil
 import subprocess
 from dataclasses import fields
 
+import numpy as np
 import pytest
 
 from monitor import facts
-from monitor.messages import EventKind, HintKind, StreamState
+from monitor.messages import AirState, EventKind, HintKind, StreamState
 from monitor.observe.metrics import Metrics
 
 EXAMPLES: list[facts.Fact] = [
@@ -31,6 +32,11 @@ EXAMPLES: list[facts.Fact] = [
     facts.SoundDamaged(stream="a", seconds=0.5),
     facts.SourceChosen(stream="a", number=1, url="http://spare.example/a"),
     facts.HintHeard(stream="a", kind=HintKind.ICY, title="Artist - Title"),
+    facts.WindowsAnalysed(
+        streams=("a", "gone", "a"), hops=np.arange(3), music=np.zeros(3, np.float32), level_db=np.zeros(3, np.float32)
+    ),
+    facts.AirtimeWritten(stream="a", state=AirState.MUSIC, seconds=4.5),
+    facts.LedgerStateChanged(held=12, reason="disk full"),
     facts.MessagePublished(took_s=0.004),
     facts.BrokerStateChanged(connected=False, reason="refused"),
     facts.PublishRefused(topic="monitor/a/events", reason="not authorized"),
@@ -62,6 +68,11 @@ EXPECTED = {
     'monitor_detections_expected_false_total{station="a"}': 0.25,
     'monitor_windows_dropped_total{station="a",where="batcher"}': 3,
     'monitor_windows_dropped_total{station="a",where="matcher"}': 0,
+    'monitor_windows_analysed_total{station="a"}': 2,
+    'monitor_airtime_seconds_total{state="music",station="a"}': 4.5,
+    'monitor_airtime_seconds_total{state="matched",station="a"}': 0,
+    "monitor_ledger_write_failures_total": 1,
+    "monitor_ledger_unwritten_intervals": 12,
     'monitor_detections_total{kind="started",station="a"}': 1,
     'monitor_detections_total{kind="ended",station="a"}': 0,
     "monitor_encoder_queue_windows": 30,

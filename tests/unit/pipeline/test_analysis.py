@@ -41,6 +41,9 @@ class HandsOn:
         self.batches.append(len(windows))
         return windows.copy()
 
+    def listen(self, windows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return self.encode(windows), np.full(len(windows), 0.75, np.float32)
+
 
 @dataclass(kw_only=True)
 class Bench:

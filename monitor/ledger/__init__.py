@@ -1,0 +1,1 @@
+"""What every station's airtime was, second by second: SQLite, hidden."""
