@@ -26,13 +26,20 @@ PATH_COLUMNS = ("path", "file")
 ISRC = re.compile(r"[A-Z]{2}[A-Z0-9]{3}[0-9]{7}")
 """Country, registrant, year and designation: ISO 3901."""
 
-KEYS: dict[type, tuple[str, str, str, str]] = {
-    ID3: ("TIT2", "TPE1", "TALB", "TSRC"),
-    MP4Tags: ("\xa9nam", "\xa9ART", "\xa9alb", "----:com.apple.iTunes:ISRC"),
-    ASFTags: ("Title", "Author", "WM/AlbumTitle", "WM/ISRC"),
-    APEv2: ("Title", "Artist", "Album", "ISRC"),
+MORE = ("composer", "label", "upc")
+"""Read from tags too, because reports ask for them; kept among the columns of the CSV, which go before them."""
+KEYS: dict[type, tuple[str, ...]] = {
+    ID3: ("TIT2", "TPE1", "TALB", "TSRC", "TCOM", "TPUB", "TXXX:BARCODE"),
+    MP4Tags: (
+        *("\xa9nam", "\xa9ART", "\xa9alb", "----:com.apple.iTunes:ISRC"),
+        *("\xa9wrt", "----:com.apple.iTunes:LABEL", "----:com.apple.iTunes:BARCODE"),
+    ),
+    ASFTags: ("Title", "Author", "WM/AlbumTitle", "WM/ISRC", "WM/Composer", "WM/Publisher", "WM/Barcode"),
+    APEv2: ("Title", "Artist", "Album", "ISRC", "Composer", "Label", "Barcode"),
 }
-"""Names of FIELDS by kind of tag; all others (Vorbis comments of FLAC, Ogg, Opus) use the field names themselves."""
+"""Names of FIELDS and MORE by kind of tag."""
+VORBIS = (*FIELDS, "composer", "label", "barcode")
+"""All others: Vorbis comments of FLAC, Ogg, Opus."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +75,8 @@ def read(path: Path, row: Mapping[str, str] | None = None) -> Names:
         artist=found.get("artist", ""),
         album=found.get("album", ""),
         isrc=isrc,
-        custom={column: value.strip() for column, value in row.items() if column not in {*FIELDS, *PATH_COLUMNS} and value.strip()},
+        custom={name: found[name] for name in MORE if name in found}
+        | {column: value.strip() for column, value in row.items() if column not in {*FIELDS, *PATH_COLUMNS} and value.strip()},
         complaints=tuple(complaints),
     )
 
@@ -93,8 +101,8 @@ def _tags(path: Path) -> dict[str, str]:
     tags = opened.tags if opened is not None else None
     if tags is None:
         return {}
-    keys = next((names for kind, names in KEYS.items() if isinstance(tags, kind)), FIELDS)
-    return {name: text for name, key in zip(FIELDS, keys, strict=True) if (text := _text(tags.get(key)))}
+    keys = next((names for kind, names in KEYS.items() if isinstance(tags, kind)), VORBIS)
+    return {name: text for name, key in zip((*FIELDS, *MORE), keys, strict=True) if (text := _text(tags.get(key)))}
 
 
 def _text(value: object) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import mutagen
 import pytest
-from mutagen.id3 import TSRC
+from mutagen.id3 import TCOM, TPUB, TSRC, TXXX
 from mutagen.mp4 import MP4FreeForm
 
 from monitor.catalog import tags
@@ -30,14 +30,22 @@ def test_reads_the_tags_of_every_common_format(sound_file: Callable[..., Path], 
         opened.tags.setall("TALB", [mutagen.id3.TALB(text=[WHO["album"]])])
     if ending in {"mp3", "wav", "aiff"}:
         opened.tags.add(TSRC(text=["de-a12-34-56789"]))
+        for frame in (TCOM(text=["C"]), TPUB(text=["L"]), TXXX(desc="BARCODE", text=["4006381333931"])):
+            opened.tags.add(frame)
     elif ending == "m4a":
-        opened.tags["----:com.apple.iTunes:ISRC"] = [MP4FreeForm(b"de-a12-34-56789")]
+        opened.tags["\xa9wrt"] = ["C"]
+        for name, value in (("ISRC", b"de-a12-34-56789"), ("LABEL", b"L"), ("BARCODE", b"4006381333931")):
+            opened.tags[f"----:com.apple.iTunes:{name}"] = [MP4FreeForm(value)]
     elif ending == "wma":
-        opened.tags["WM/ISRC"] = ["de-a12-34-56789"]
+        for name, value in (("ISRC", "de-a12-34-56789"), ("Composer", "C"), ("Publisher", "L"), ("Barcode", "4006381333931")):
+            opened.tags[f"WM/{name}"] = [value]
     else:
-        opened.tags["isrc"] = ["de-a12-34-56789"]
+        for name, value in (("isrc", "de-a12-34-56789"), ("composer", "C"), ("label", "L"), ("barcode", "4006381333931")):
+            opened.tags[name] = [value]
     opened.save()
-    assert tags.read(path) == tags.Names(**WHO, isrc="DEA123456789")
+    custom = {"composer": "C", "label": "L", "upc": "4006381333931"}
+    assert tags.read(path) == tags.Names(**WHO, isrc="DEA123456789", custom=custom)
+    assert tags.read(path, {"label": "Big", "path": "x"}).custom == {**custom, "label": "Big"}, "the CSV goes before the tags"
 
 
 def test_without_tags_the_title_is_the_file_name(tmp_path: Path) -> None:

@@ -110,3 +110,21 @@ def test_a_reload_changes_the_streams_asked_for(hub: Hub) -> None:
     assert details["stream b"] == "connecting"
     hub.set_streams([])
     assert next(check.ok for check in hub.readiness.checks() if check.name == "streams")
+
+
+def test_what_the_broker_refuses_is_logged_once_for_each_reason_and_once_when_it_is_over(hub: Hub, lines: list[Any]) -> None:
+    for _ in range(3):
+        for leaf in ("events", "now"):
+            hub.tell(facts.PublishRefused(topic=f"monitor/a/{leaf}", reason="not authorized"))
+    hub.tell(facts.PublishRefused(topic="monitor/a/now", reason="quota exceeded"))
+    for leaf in ("events", "now"):
+        hub.tell(facts.PublishRefused(topic=f"monitor/a/{leaf}", reason=""))
+    said = loud(lines)
+    assert [level for level, _ in said] == ["error", "error", "info"]
+    assert said[-1] == ("info", "broker takes all messages again")
+    assert [line["reason"] for line in lines if line["log_level"] == "error"] == ["not authorized", "quota exceeded"]
+
+
+def test_lost_detections_say_why(hub: Hub, lines: list[Any]) -> None:
+    hub.tell(facts.DetectionsLost(count=3, reason="full"))
+    assert [(line["event"], line["count"], line["reason"]) for line in lines] == [("detections lost", 3, "full")]

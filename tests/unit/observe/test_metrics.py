@@ -233,3 +233,16 @@ def test_promtool_finds_nothing_to_complain_of() -> None:
         metrics.tell(fact)
     done = subprocess.run(["promtool", "check", "metrics"], input=metrics.exposition(), capture_output=True, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, b"", b"")
+
+
+def test_the_outbox_says_how_much_of_its_budget_it_fills() -> None:
+    metrics = made()
+    metrics.tell(facts.OutboxChanged(depth=2, oldest_utc_s=5.0, used_bytes=40, budget_bytes=100))
+    assert (values(metrics)["monitor_outbox_bytes"], values(metrics)["monitor_outbox_budget_bytes"]) == (40, 100)
+
+
+def test_only_refusals_are_counted_not_their_end() -> None:
+    metrics = made()
+    for reason in ("not authorized", "not authorized", ""):
+        metrics.tell(facts.PublishRefused(topic="t", reason=reason))
+    assert values(metrics)["monitor_broker_refused_messages_total"] == 2
