@@ -32,7 +32,7 @@ def resolve(reference: str) -> Any:
 
 def pattern(channel: dict[str, Any]) -> re.Pattern[str]:
     """Return what topics of a channel look like; a prefix may have several levels."""
-    names = {"prefix": r".+", "discoveryPrefix": r".+"}
+    names = {"prefix": r".+", "discoveryPrefix": r".+", "statusTopic": r"status(?:/\d+)?"}
     parts = re.split(r"\{(\w+)\}", channel["address"])
     return re.compile("".join(names.get(part, r"[^/]+") if at % 2 else re.escape(part) for at, part in enumerate(parts)))
 

@@ -1,4 +1,4 @@
-"""What the retained topics should say: each station's status, what it has on air now, and what it is to Home Assistant.
+"""What the retained topics should say: our own status; each station's, what it has on air now, and what it is to Home Assistant.
 
 Knows topics' names under the prefix and which of them changed since they were last taken. Knows nothing of brokers. Not for several
 threads at once.
@@ -23,6 +23,7 @@ class Board:
         """Start with no station; topics begin with `prefix`. `home_assistant` is its discovery prefix, if it is to be told."""
         self._prefix = prefix
         self._status_topic = status_topic
+        self._own = f"{prefix}/{status_topic}"
         self._home_assistant = home_assistant
         self._playing: dict[str, dict[str, dict[str, Any]]] = {}
         self._topics: dict[str, bytes] = {}
@@ -52,6 +53,10 @@ class Board:
         """Return the stations that have topics."""
         return tuple(self._playing)
 
+    def monitor(self, state: str, *, since_utc_s: float) -> None:
+        """Say how we are ourselves."""
+        self._write(self._own, payload.encode({"state": state, "since": payload.utc(since_utc_s), "reason": ""}))
+
     def status(self, station: str, state: StreamState, *, reason: str, since_utc_s: float) -> None:
         """Say what a station is doing, since when and why."""
         if station in self._playing:
@@ -76,8 +81,8 @@ class Board:
             self._write_now(station)
 
     def all_changed(self) -> None:
-        """Make everything due again: a broker that was restarted may have forgotten it."""
-        self._dirty = dict.fromkeys(self._topics)
+        """Make everything due again, our own status first: a broker that was restarted may have forgotten it."""
+        self._dirty = dict.fromkeys(sorted(self._topics, key=lambda topic: topic != self._own))
 
     def take(self) -> list[tuple[str, bytes]]:
         """Return what is due and count it as published; cleared topics are forgotten."""

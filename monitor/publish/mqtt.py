@@ -49,7 +49,6 @@ class MqttPublisher:
         self._settings = settings
         self._outbox = outbox
         self._tell = tell
-        self._status_topic = f"{settings.prefix}/{settings.status_topic}"
         self._board = Board(settings.prefix, status_topic=settings.status_topic, home_assistant=settings.home_assistant)
         self._loop = asyncio.get_running_loop()
         self._wake = asyncio.Event()
@@ -115,7 +114,7 @@ class MqttPublisher:
         self._wake.set()
 
     async def _session(self) -> None:
-        will = aiomqtt.Will(self._status_topic, LAST_WILL, qos=1, retain=True)
+        will = aiomqtt.Will(f"{self._settings.prefix}/{self._settings.status_topic}", LAST_WILL, qos=1, retain=True)
         client = Connection(self._settings, self._rota.current, will=will, identifier=self._settings.client_id)
         try:
             async with client:
@@ -131,7 +130,7 @@ class MqttPublisher:
 
     async def _serve(self, client: Connection) -> None:
         self._refused = dict.fromkeys(self._refused, 0.0)  # another connection, perhaps another broker
-        await self._retain(client, [(self._status_topic, _state("online"))])
+        self._board.monitor("online", since_utc_s=time.time())
         self._board.all_changed()
         while True:
             self._wake.clear()
@@ -217,8 +216,8 @@ class MqttPublisher:
         for station in self._board.stations():
             self._board.silence(station)
             self._board.status(station, StreamState.OFFLINE, reason="monitor stopped", since_utc_s=time.time())
+        self._board.monitor("stopped", since_utc_s=time.time())  # last, so that a reader has the stations' before it
         await self._publish_board(client)
-        await self._retain(client, [(self._status_topic, _state("stopped"))])
 
     def _online(self) -> None:
         self._rota.worked(time.monotonic())
@@ -255,10 +254,6 @@ def _taken(batch: Sequence[Stored], sends: Sequence[asyncio.Future[bool]]) -> li
         elif message.station not in stuck:
             numbers.append(message.number)
     return numbers
-
-
-def _state(state: str) -> bytes:
-    return payload.encode({"state": state, "since": payload.utc(time.time()), "reason": ""})
 
 
 async def _either(*parts: Coroutine[Any, Any, None]) -> None:

@@ -106,7 +106,7 @@ def test_what_is_not_promised_is_refused(topic: str, broken: object) -> None:
 
 
 def test_topics_of_nobody_are_found_out() -> None:
-    assert channel_of("monitor/status") == "monitorStatus"
+    assert channel_of("monitor/status") == channel_of("monitor/status/3") == "monitorStatus"
     assert channel_of("a/b/c/status") == "stationStatus"
     with pytest.raises(AssertionError, match="no channel"):
         channel_of("monitor/a/else")

@@ -102,3 +102,13 @@ def test_home_assistant_is_told_of_a_station_and_of_its_end() -> None:
     assert [name for name, _ in rest] == ["p/radio-1/now", "p/radio-1/status"]
     made.remove("radio-1")
     assert made.take()[0] == (topic, b"")
+
+
+def test_our_own_status_comes_first_after_a_connect_and_last_when_it_changes() -> None:
+    made = board()
+    made.monitor("online", since_utc_s=0.0)
+    made.all_changed()
+    assert [topic for topic, _ in made.take()] == ["p/status", "p/radio-1/now", "p/radio-1/status"]
+    made.silence("radio-1")
+    made.monitor("stopped", since_utc_s=1.0)
+    assert made.take()[-1] == ("p/status", b'{"state":"stopped","since":"1970-01-01T00:00:01.000Z","reason":""}')
