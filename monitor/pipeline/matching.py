@@ -63,6 +63,11 @@ class Matcher:
         """Evidence that a play anywhere in the catalogue needs to be told, in nats."""
         return self._needed.anywhere
 
+    @property
+    def needed_both(self) -> tuple[float, float]:
+        """The same, and that of a short recording heard from beginning to end."""
+        return self._needed.anywhere, self._needed.whole
+
     def match(self, embeddings: Embeddings) -> list[PlayEvent]:
         """Take a batch, hops rising within each stream; return what there is to say."""
         started_s = time.monotonic()

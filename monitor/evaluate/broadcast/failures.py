@@ -30,7 +30,7 @@ def failures(verdicts: Iterable[Verdict], known: Mapping[str, Sequence[Known]]) 
             if wrong:
                 oracle = "never" if could.after_s is None else f"after {could.after_s:.1f} s, {could.said_s:.0f} s"
                 lines.append(
-                    f"{scene.name} ({scene.codec}): {element.name} {element.at_s:.1f}–{element.end_s:.1f} s, "
+                    f"{scene.name} ({scene.codec}): {_short(element.name)} {element.at_s:.1f}–{element.end_s:.1f} s, "
                     f"from {element.from_s:.1f} s at {element.speed:.3f}: {', '.join(wrong)}. "
                     f"Told: {_said(found.told)}. Oracle: {oracle}, "
                     f"{could.evidence:.0f} nats, similarity {could.similarity:.2f}"
@@ -41,10 +41,16 @@ def failures(verdicts: Iterable[Verdict], known: Mapping[str, Sequence[Known]]) 
     return lines
 
 
+def _short(name: str) -> str:
+    """Return a recording's package and file."""
+    parts = name.split("/")
+    return f"{parts[1]}/{parts[-1]}" if len(parts) > 2 else name
+
+
 def _said(told: Sequence[Told]) -> str:
     return (
         "; ".join(
-            f"{one.said} {one.start_s:.1f}–{one.end_s:.1f} s, from {one.reference_start_s:.1f} s at {one.speed:.3f}, "
+            f"{_short(one.said)} {one.start_s:.1f}–{one.end_s:.1f} s, from {one.reference_start_s:.1f} s at {one.speed:.3f}, "
             f"certain at {one.detected_s:.1f} s, {one.evidence:.0f} nats, {one.confidence:.3f}"
             for one in told
         )
@@ -54,7 +60,7 @@ def _said(told: Sequence[Told]) -> str:
 
 def _on_air(verdict: Verdict, told: Told) -> str:
     there = [
-        f"{one.name or one.kind} from {one.from_s + one.speed * (told.start_s - one.at_s):.1f} s"
+        f"{_short(one.name) or one.kind} from {one.from_s + one.speed * (told.start_s - one.at_s):.1f} s"
         for one in verdict.scene.elements
         if min(told.end_s, one.end_s) > max(told.start_s, one.at_s)
     ]

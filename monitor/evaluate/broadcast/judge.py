@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.alignment import between
 from monitor.core.recipe import Recipe
 from monitor.evaluate.broadcast.catalogue import Catalogue
 from monitor.evaluate.broadcast.scene import Element, Kind, Scene
@@ -129,7 +130,7 @@ def segment(scene: Scene, element: Element) -> Segment:
 def line(
     stored: NDArray[np.float32], hops: NDArray[np.int64], first_s: float, speed: float, at_s: float, hop_s: float
 ) -> NDArray[np.float32]:
-    """Return the stored fingerprints [n, dim] that a play has at hops [n] of the stream; zero beyond the recording.
+    """Return the stored fingerprints [n, dim], to half a hop, that a play has at hops [n] of the stream; zero beyond the recording.
 
     Args:
         stored: Of the recording.
@@ -139,9 +140,9 @@ def line(
         at_s: Some time of the play.
         hop_s: Seconds a hop.
     """
-    place = np.rint((first_s + speed * (hops * hop_s - at_s)) / hop_s).astype(int)
-    inside = (place >= 0) & (place < len(stored))
-    rows: NDArray[np.float32] = np.where(inside[:, None], stored[place.clip(0, len(stored) - 1)], np.float32(0.0))
+    place = (first_s + speed * (hops * hop_s - at_s)) / hop_s
+    inside = (place > -0.5) & (place < len(stored) - 0.5)
+    rows: NDArray[np.float32] = np.where(inside[:, None], between(stored, place.clip(0, len(stored) - 1)), np.float32(0.0))
     return rows
 
 

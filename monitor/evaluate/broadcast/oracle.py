@@ -14,12 +14,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.alignment import SPAN
 from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
 from monitor.evaluate.broadcast.catalogue import Catalogue
 from monitor.evaluate.broadcast.heard import Heard
 from monitor.evaluate.broadcast.judge import line
-from monitor.evaluate.broadcast.scene import Element
+from monitor.evaluate.broadcast.scene import Element, Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,9 +44,24 @@ class Known:
         return 0.0 if self.after_s is None else self.end_s - self.start_s
 
 
-def ask(heard: Heard, catalogue: Catalogue, evidence: Evidence, recipe: Recipe, needed: float) -> list[Known]:
-    """Return what is known of each play of a scene."""
-    return [_along(heard.vectors, element, catalogue, evidence, recipe, needed) for element in heard.scene.plays]
+def ask(heard: Heard, catalogue: Catalogue, evidence: Evidence, recipe: Recipe, needed: tuple[float, float]) -> list[Known]:
+    """Return what is known of each play of a scene.
+
+    Args:
+        heard: The scene.
+        catalogue: What is stored.
+        evidence: What a similarity says.
+        recipe: Of the encoder.
+        needed: Evidence asked for by the budget: of a play of anything, and of a short recording heard as a whole.
+    """
+    return [
+        _along(heard.vectors, element, catalogue, evidence, recipe, needed[_is_whole(element, catalogue)])
+        for element in heard.scene.plays
+    ]
+
+
+def _is_whole(element: Element, catalogue: Catalogue) -> bool:
+    return element.kind in {Kind.SPOT, Kind.JINGLE} and len(catalogue.stored[element.name]) < SPAN
 
 
 def _along(

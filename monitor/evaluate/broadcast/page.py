@@ -43,6 +43,8 @@ class Outcome:
     recipe: Recipe
     catalogue: Catalogue
     verdicts: Sequence[Verdict]
+    loose: Sequence[Verdict]
+    """Doubtful conditions at a much larger budget."""
     known: Mapping[str, Sequence[Known]]
     steps: Sequence[alarms.Step]
     likeness: impostors.Likeness
@@ -56,7 +58,7 @@ class Outcome:
         return {name: summarise(name, [one for one in self.verdicts if one.scene.condition == name], self.known) for name in names}
 
 
-def page(outcome: Outcome, summaries: Mapping[str, Summary], bins: Sequence[tables.Bin]) -> str:
+def page(outcome: Outcome, summaries: Mapping[str, Summary], bins: Sequence[tables.Bin], loose: Sequence[tables.Bin]) -> str:
     """Write the page in Markdown."""
     wish, hours = outcome.wish, sum(one.hours for one in summaries.values())
     names = list(outcome.catalogue.names.values())
@@ -82,8 +84,10 @@ def page(outcome: Outcome, summaries: Mapping[str, Summary], bins: Sequence[tabl
         _alarm_table(outcome),
         "![](alarms.png)\n",
         "## Is confidence what it says\n",
-        "| claimed | told plays | mean claim | right |\n|---|--:|--:|--:|\n"
-        + "".join(f"| {one.low:g}–{one.high:g} | {one.told} | {one.claimed:.3f} | {one.right:.3f} |\n" for one in bins),
+        _bins(bins),
+        "And where hardly anything is asked of a play (a thousand false alarms a day; the hardest conditions only), so that there are "
+        "doubtful ones:\n",
+        _bins(loose),
         "![](reliability.png)\n",
         "## Are impostors like real rivals\n",
         f"Similarity of windows of unknown music to the nearest of {outcome.likeness.fingerprints} fingerprints, quantiles:\n\n"
@@ -132,6 +136,11 @@ def _remarks(summaries: Mapping[str, Summary]) -> str:
     twins = sum(one.said != one.reference for one in told)
     lines.append(f"- {twins} told under the name of another recording that sounds the same there, counted as right.")
     return "\n".join(lines) + "\n"
+
+
+def _bins(bins: Sequence[tables.Bin]) -> str:
+    rows = [f"| {one.low:g}–{one.high:g} | {one.told} | {one.claimed:.3f} | {one.right:.3f} |" for one in bins]
+    return "\n".join(["| claimed | told plays | mean claim | right |", "|---|--:|--:|--:|", *rows]) + "\n"
 
 
 def _told(summary: Summary) -> list[Told]:

@@ -60,15 +60,17 @@ def errors(path: Path, summaries: Sequence[Summary]) -> None:
     figure.savefig(path, dpi=110)
 
 
-def reliability(path: Path, bins: Sequence[Bin]) -> None:
+def reliability(path: Path, bins: Sequence[Bin], loose: Sequence[Bin]) -> None:
     """Draw claimed confidence against what came true, with how many plays each point stands for."""
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     axes = figure.subplots()
     axes.plot([0, 1], [0, 1], color=GREY, linewidth=1)
-    for one in bins:
-        spread = 1.96 * np.sqrt(max(one.right * (1 - one.right), 0.25 / one.told) / one.told)
-        axes.errorbar(one.claimed, one.right, yerr=spread, color=BLUE, marker="o", capsize=3)
-        axes.annotate(f" {one.told}", (one.claimed, one.right), fontsize=8, va="top")
+    for some, colour, label in ((bins, BLUE, "as it is set"), (loose, ORANGE, "at 1000 false alarms a day, hardest conditions")):
+        for number, one in enumerate(some):
+            spread = 1.96 * np.sqrt(max(one.right * (1 - one.right), 0.25 / one.told) / one.told)
+            axes.errorbar(one.claimed, one.right, yerr=spread, color=colour, marker="o", capsize=3, label=None if number else label)
+            axes.annotate(f" {one.told}", (one.claimed, one.right), fontsize=8, va="top", color=colour)
+    axes.legend(loc="lower left", frameon=False, fontsize=8)
     axes.set(xlabel="confidence claimed", ylabel="share that was right", xlim=(0, 1.05), ylim=(0, 1.05))
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
@@ -114,6 +116,7 @@ def timelines(path: Path, verdicts: Sequence[Verdict]) -> None:
             colour = RED if id(told) in false else GREEN
             axes.barh(row + 0.15, told.end_s - told.start_s, left=told.start_s, height=0.3, color=colour, edgecolor="white")
             axes.plot([told.detected_s], [row + 0.15], marker="|", color="black", markersize=9)
+    axes.set_ylim(-0.6, len(verdicts) - 0.4)
     axes.set_yticks(range(len(verdicts)), [f"{verdict.scene.name}\n{verdict.scene.codec}" for verdict in verdicts], fontsize=8)
     axes.invert_yaxis()
     axes.set_xlabel("seconds; blue: known, grey: unknown; green: told right, red: told falsely; bar: when it was certain")

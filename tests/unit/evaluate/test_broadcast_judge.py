@@ -12,7 +12,7 @@ import pytest
 from monitor.core.recipe import Recipe
 from monitor.evaluate.broadcast.alarms import Step, follow, ladder
 from monitor.evaluate.broadcast.catalogue import Catalogue, build
-from monitor.evaluate.broadcast.chromaprint import ITEM_S, Chromaprints, joined, stretches
+from monitor.evaluate.broadcast.chromaprint import ITEM_S, Chromaprints, best_choice, chosen, joined, stretches
 from monitor.evaluate.broadcast.failures import failures
 from monitor.evaluate.broadcast.goals import goals_table
 from monitor.evaluate.broadcast.heard import Heard
@@ -110,7 +110,7 @@ def test_the_oracle_finds_what_is_there_and_says_when_it_could_be_known(catalogu
     on_air = scene(play("a", 10.0, 30.0, 5.0), play("b", 60.0, 20.0))
     needed = EVIDENCE.needed(catalogue.library.rows, PER_HOP)
     heard = Heard(scene=on_air, vectors=air.heard(), chromaprint=np.zeros(0, np.uint32), encode_s=0.0)
-    there, absent = ask(heard, catalogue, EVIDENCE, RECIPE, needed)
+    there, absent = ask(heard, catalogue, EVIDENCE, RECIPE, (needed, needed))
     assert there.after_s is not None
     assert 1.0 < there.after_s < 8.0
     assert (there.start_s, there.end_s) == (pytest.approx(10.0, abs=0.8), pytest.approx(40.0, abs=0.8))
@@ -127,7 +127,7 @@ def test_the_matcher_is_followed_through_a_scene_and_larger_budgets_raise_no_few
     judged = verdict(heard.scene, plays, catalogue)
     assert judged.matches.true_found == 1
     assert judged.seconds.f1 > 0.9
-    known = {heard.scene.name: ask(heard, catalogue, EVIDENCE, RECIPE, matcher.needed)}
+    known = {heard.scene.name: ask(heard, catalogue, EVIDENCE, RECIPE, matcher.needed_both)}
     table = main_table([summarise("foreground", [judged], known)])
     assert "| foreground | 0.03 | 1 | 0.9" in table
     steps = ladder([heard], catalogue.library, EVIDENCE, RECIPE, MatcherSettings())
@@ -160,7 +160,7 @@ def test_what_went_wrong_is_listed_with_what_the_oracle_knew(catalogue: Catalogu
     air.play(SONGS["a"], 10.0, from_s=5.0, to_s=35.0)
     on_air = scene(play("a", 10.0, 30.0, 5.0))
     heard = Heard(scene=on_air, vectors=air.heard(), chromaprint=np.zeros(0, np.uint32), encode_s=0.0)
-    known = {on_air.name: ask(heard, catalogue, EVIDENCE, RECIPE, 30.0)}
+    known = {on_air.name: ask(heard, catalogue, EVIDENCE, RECIPE, (30.0, 30.0))}
     judged = verdict(on_air, [said(catalogue, "b", 70.0, 80.0)], catalogue)
     missed, false = failures([judged], known)
     assert "missed. Told: nothing. Oracle: after" in missed
@@ -191,8 +191,9 @@ def test_chromaprints_rule_finds_a_stretch_where_it_lies_and_no_other() -> None:
     flipped = np.bitwise_or.reduce([(random.random(300) < 0.125).astype(np.uint32) << np.uint32(bit) for bit in range(32)])
     station[600:900] = references["y"][200:500] ^ flipped
     (found,) = stretches(station[500:1000], references["y"], 100)
-    assert found == (pytest.approx(100, abs=8), pytest.approx(400, abs=8))
-    segments = [one for one in Chromaprints(references).find(station, station="s") if one.end_s - one.start_s > 10.0]
+    assert found == (pytest.approx(100, abs=8), pytest.approx(400, abs=8), pytest.approx(4.0, abs=0.5))
+    matches = Chromaprints(references).find(station, station="s")
+    segments = chosen(matches, *best_choice(matches, [Segment(station="s", reference="y", start_s=75.0, end_s=113.0)], {"t"}))
     assert [one.reference for one in segments] == ["y"]
     assert segments[0].start_s == pytest.approx(600 * ITEM_S, abs=1.5)
     assert segments[0].end_s == pytest.approx(900 * ITEM_S, abs=4.0)
