@@ -24,8 +24,10 @@ from monitor.pipeline.ports import Library
 from monitor.replay import BATCH
 from monitor.settings import MatcherSettings
 
-BUDGETS = (10.0, 100.0, 1000.0, 10_000.0)
-"""Per station-day, beside the one that is set."""
+BUDGETS = (100.0, 10_000.0)
+"""Per station-day, beside the one that is set and `LOOSE`."""
+LOOSE = 1000.0
+"""Per station-day: so many that there are doubtful plays to hold `confidence` against."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

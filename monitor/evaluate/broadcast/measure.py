@@ -9,19 +9,20 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
 
+from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
 from monitor.encoder.engine import load_encoder
 from monitor.encoder.weights import load_evidence
 from monitor.evaluate.broadcast import alarms, impostors, plots, tables
-from monitor.evaluate.broadcast.catalogue import build
+from monitor.evaluate.broadcast.catalogue import Catalogue, build
 from monitor.evaluate.broadcast.chromaprint import Chromaprints, best_choice, chosen
 from monitor.evaluate.broadcast.failures import failures
 from monitor.evaluate.broadcast.heard import Heard, hear, raw_chromaprint
@@ -43,10 +44,8 @@ SIDE_BY_SIDE = ("foreground", "speech 0 dB", "speech -6 dB", "speech -12 dB", "s
 BASE_RECORDINGS, BASE_S = 300, 100.0
 """Real recordings of the train split that impostors are made from, and how much of each."""
 UNKNOWN = "unknown"
-LOOSE = 1000.0
-"""False alarms per station-day at which there are doubtful plays to hold `confidence` against."""
 DOUBTFUL = ("speech -18 dB", "jingles 2-3 s", "jingles 3-5 s", "unknown", "whole")
-"""Conditions that are matched at that budget too."""
+"""Conditions that are matched at the loose budget too."""
 KIN = 0.05
 """A stranger of whose windows more than this share is all but the same as a known one's is no stranger."""
 ASKED = 3
@@ -73,46 +72,75 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
     desk = Desk(material, planned.made)
     stored = {one.name: real[one.name] for one in material.role(Role.KNOWN)}
     stored |= {name: _thing(desk.thing(name), engine, engine.recipe) for name in planned.made}
-    base = _base(cache, wish.split, stored, engine, engine.recipe, out)
-    maker = Impostors(base, seed=wish.seed)
+    maker = Impostors(_base(cache, wish.split, stored, engine, engine.recipe, out), seed=wish.seed)
     catalogue = build(stored, maker, recordings=wish.recordings, folder=out, recipe=engine.recipe, seed=wish.seed)
     say(f"catalogue: {catalogue.recordings} recordings, {catalogue.library.rows} fingerprints")
-    matcher = Matcher(catalogue.library, evidence, engine.recipe, wish.settings, lambda _: None)
     chroma = SIDE_BY_SIDE if shutil.which("fpcalc") else ()
-    verdicts: list[Verdict] = []
-    known: dict[str, Sequence[Known]] = {}
-    scenes: list[Heard] = []
-    doubtful: list[Heard] = []
-    encode_s = match_s = 0.0
-    for heard in hear(planned, desk, engine, engine.recipe, out / "heard", chromaprint=chroma):
-        started_s = time.perf_counter()
-        plays = alarms.follow(heard, matcher)
-        match_s += time.perf_counter() - started_s
-        encode_s += heard.encode_s
-        verdicts.append(judge(heard.scene, plays, catalogue, engine.recipe))
-        known[heard.scene.name] = ask(heard, catalogue, evidence, engine.recipe, matcher.needed_both)
-        if heard.scene.condition in SIDE_BY_SIDE:
-            scenes.append(heard)
-        if heard.scene.condition in DOUBTFUL:
-            doubtful.append(heard)
-        say(_progress(verdicts[-1]))
-    settings = replace(wish.settings, false_alarms_per_day=LOOSE)
-    loose = Matcher(catalogue.library, evidence, engine.recipe, settings, lambda _: None)
-    unknown = [heard for heard in scenes if heard.scene.condition == UNKNOWN]
+    scenes = hear(planned, desk, engine, engine.recipe, out / "heard", chromaprint=chroma)
+    listened = _listen(scenes, wish, catalogue, evidence, engine.recipe, say)
     outcome = Outcome(
         wish=wish,
         recipe=engine.recipe,
         catalogue=catalogue,
-        verdicts=verdicts,
-        loose=[judge(heard.scene, alarms.follow(heard, loose), catalogue, engine.recipe) for heard in doubtful],
-        known=known,
-        steps=[*_at_budget(verdicts, wish), *alarms.ladder(unknown, catalogue.library, evidence, engine.recipe, wish.settings)],
+        verdicts=listened.verdicts,
+        loose=listened.loose,
+        known=listened.known,
+        steps=listened.steps,
         likeness=_likeness(material, real, maker),
-        chromaprint=_chromaprint(scenes, material, out) if chroma else "",
-        encode_s=encode_s,
-        match_s=match_s,
+        chromaprint=_chromaprint(listened.beside, material, out) if chroma else "",
+        encode_s=listened.encode_s,
+        match_s=listened.match_s,
     )
     return _write(out, outcome)
+
+
+@dataclass(slots=True)
+class _Listened:
+    """What was told of the scenes, and what was known of them."""
+
+    verdicts: list[Verdict] = field(default_factory=list)
+    loose: list[Verdict] = field(default_factory=list)
+    known: dict[str, Sequence[Known]] = field(default_factory=dict)
+    steps: list[alarms.Step] = field(default_factory=list)
+    beside: list[Heard] = field(default_factory=list)
+    """Scenes that Chromaprint is asked about too."""
+    encode_s: float = 0.0
+    match_s: float = 0.0
+
+
+def _listen(
+    scenes: Iterable[Heard],
+    wish: Wish,
+    catalogue: Catalogue,
+    evidence: Evidence,
+    recipe: Recipe,
+    say: Callable[[str], None],
+) -> _Listened:
+    """Match and judge every scene, and some of them at larger budgets."""
+    result = _Listened()
+    matcher, loose = (
+        Matcher(catalogue.library, evidence, recipe, replace(wish.settings, false_alarms_per_day=budget), lambda _: None)
+        for budget in (wish.settings.false_alarms_per_day, alarms.LOOSE)
+    )
+    for heard in scenes:
+        scene = heard.scene
+        started_s = time.perf_counter()
+        plays = alarms.follow(heard, matcher)
+        result.match_s += time.perf_counter() - started_s
+        result.encode_s += heard.encode_s
+        result.verdicts.append(judge(scene, plays, catalogue, recipe))
+        result.known[scene.name] = ask(heard, catalogue, evidence, recipe, matcher.needed_both)
+        if scene.condition in DOUBTFUL:
+            result.loose.append(judge(scene, alarms.follow(heard, loose), catalogue, recipe))
+        if scene.condition in SIDE_BY_SIDE:
+            result.beside.append(heard)
+        say(_progress(result.verdicts[-1]))
+    unknown = [heard for heard in result.beside if heard.scene.condition == UNKNOWN]
+    result.steps += _at_budget(result.verdicts, wish.settings.false_alarms_per_day)
+    result.steps += _at_budget(result.loose, alarms.LOOSE)
+    result.steps += alarms.ladder(unknown, catalogue.library, evidence, recipe, wish.settings)
+    result.steps.sort(key=lambda step: step.budget)
+    return result
 
 
 def _cast(material: Material) -> str:
@@ -187,12 +215,12 @@ def _likeness(material: Material, real: Mapping[str, NDArray[np.float32]], maker
     return impostors.check(np.concatenate([real[one.name][::5] for one in material.role(Role.STRANGER)]), known, made)
 
 
-def _at_budget(verdicts: Sequence[Verdict], wish: Wish) -> list[alarms.Step]:
-    """Count the false alarms that came at the budget that is set."""
+def _at_budget(verdicts: Sequence[Verdict], budget: float) -> list[alarms.Step]:
+    """Count the false alarms that came on the unknown scenes."""
     unknown = [one for one in verdicts if one.scene.condition == UNKNOWN]
     hours = sum(one.scene.length_s for one in unknown) / 3600.0
     false = sum(len(one.false) for one in unknown)
-    return [alarms.Step(budget=wish.settings.false_alarms_per_day, alarms=false, hours=hours)] if unknown else []
+    return [alarms.Step(budget=budget, alarms=false, hours=hours)] if unknown else []
 
 
 def _chromaprint(scenes: Sequence[Heard], material: Material, out: Path) -> str:

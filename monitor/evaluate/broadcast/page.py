@@ -85,8 +85,8 @@ def page(outcome: Outcome, summaries: Mapping[str, Summary], bins: Sequence[tabl
         "![](alarms.png)\n",
         "## Is confidence what it says\n",
         _bins(bins),
-        "And where hardly anything is asked of a play (a thousand false alarms a day; the hardest conditions only), so that there are "
-        "doubtful ones:\n",
+        "And where hardly anything is asked of a play, so that there are doubtful ones (a thousand false alarms a day; the hardest "
+        "conditions only):\n",
         _bins(loose),
         "![](reliability.png)\n",
         "## Are impostors like real rivals\n",
