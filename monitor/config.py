@@ -198,7 +198,7 @@ def _mend(rest: Any, *location: str | int) -> None:
     elif isinstance(last, int):  # a stream's place is kept, so that the others keep their numbers
         rest[last] = {"name": f"unnamed-{last}"}
     else:
-        del rest[last]
+        rest.pop(last, None)  # a list with several that are wrong is gone with the first
 
 
 def _complain(tables: dict[str, Any], found: dict[str, Any]) -> str:

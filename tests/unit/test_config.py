@@ -150,6 +150,7 @@ level = "loud"
         ),
         ('[[stream]]\nname = "a"\nurl = "file:///no%20where"', "[[stream]] number 1 ('a') url: no such file: /no where"),
         ("[[stream]]\nname = 4", "[[stream]] number 1 name: must be a string, not 4"),  # once a traceback, found by fuzzing
+        ("[mqtt]\nstandby = [1, true]", "[mqtt] standby 0: must be a string, not 1"),  # once a traceback, for there are two
         ('[mqtt]\nprefix = "a\\u0000b"', "[mqtt] prefix: must not hold control characters"),
         (f'[mqtt]\nhost = "{"h" * 5000}"', "[mqtt] host: must have at most 4096 characters, not 5000"),
         ("[mqtt]\nport = " + "9" * 5000, "holds a number that is too long, or tables or lists too deep within each other"),
