@@ -24,6 +24,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--fetch-only", action="store_true", help="fetch, decode and pack the audio, then stop")
     only.add_argument("--packed", action="store_true", help="fetch nothing: train on what is packed")
+    parser.add_argument("--midi-hours", type=float, default=0.0, metavar="H", help="play so many hours of MIDI with SoundFonts too")
     parser.add_argument(
         "--codecs", type=int, default=0, metavar="N", help="prepare N banks of recordings after a codec, an hour of a core each"
     )
@@ -32,10 +33,12 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, or only fetch."""
-    from monitor.train import codecs, data, loop, recipe, report
+    from monitor.train import codecs, data, loop, midi, recipe, report
 
     chosen, text = recipe.read(arguments.recipe)
     cache = arguments.cache or data.default_cache()
+    if arguments.midi_hours and not arguments.packed:
+        midi.prepare(cache, "train", arguments.midi_hours, print)
     if not arguments.packed:
         data.prepare(cache, ("train", "validation", "public-test"), data.KINDS, arguments.jobs, print)
     for number in range(arguments.codecs):

@@ -1,8 +1,8 @@
 """Real audio from package registries, packed as 8 kHz clips that training can map into memory.
 
 Knows the cache folder (`packages/`, `unpacked/`, `pcm/`), which clips are kept, and the packed format. Knows nothing of
-how files are decoded, of networks, degradations or how clips are sampled. MIDI and game effects (`sfx`) are in the
-manifest but are not fetched: MIDI would have to be rendered first.
+how files are decoded, of networks, degradations or how clips are sampled. Game effects (`sfx`) are in the manifest but
+are not fetched; MIDI is only where `midi.py` is asked to play it.
 
 Packed format: `pcm/<split>-<kind>.i16` holds all clips one after another, little-endian int16, 8 kHz, mono;
 `pcm/<split>-<kind>.json` lists package, path (relative to the cache), start, length (samples) and sha256 of each.
@@ -143,7 +143,8 @@ def prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int,
             work = partial(_prepare_package, cache, kinds=kinds, progress=progress)
             list(pool.map(work, slowest_first, [held[name] for name in slowest_first]))
         for kind in kinds:
-            names = list(dict.fromkeys(row.name for row in wanted if _packed_kind(row.kind) == kind))
+            held_here = {kind, "midi"} if kind == "music" else {kind}
+            names = list(dict.fromkeys(row.name for row in manifest if row.split == split and _packed_kind(row.kind) in held_here))
             clips = pack(cache, split, kind, names)
             packed += len(clips)
             progress(_summary(split, kind, clips, wanted))
@@ -152,14 +153,18 @@ def prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int,
 
 
 def pack(cache: Path, split: str, kind: str, packages: Sequence[str]) -> list[Clip]:
-    """Joins the decoded clips of `packages` into one file and its index; of clips with equal samples the first is kept."""
+    """Joins the decoded clips of `packages` into one file and its index; of clips with equal samples the first is kept.
+
+    Music takes in what `midi.py` has played.
+    """
     audio, index = _packed(cache, split, kind)
     audio.parent.mkdir(parents=True, exist_ok=True)
     clips: list[Clip] = []
     seen: set[str] = set()
     position = 0
     with audio.with_suffix(".i16.growing").open("wb") as file:
-        for part, entries in ((part, _read_part(part)) for part in (_part(cache, name, kind) for name in packages)):
+        joined = [part_path(cache, name, one) for one in ((kind, "midi") if kind == "music" else (kind,)) for name in packages]
+        for part, entries in ((part, _read_part(part)) for part in joined):
             pcm = np.fromfile(part, np.dtype("<i2")) if entries else np.zeros(0, np.int16)
             for entry in entries or []:
                 if entry.sha256 in seen:
@@ -189,14 +194,14 @@ def _prepare_package(
     for kind in kinds:
         if kind not in {_packed_kind(one) for one in held}:
             continue
-        part = _part(cache, name, kind)
+        part = part_path(cache, name, kind)
         if _read_part(part) is None:
-            clips = _decode_part(cache, name, held, kind)
+            clips = _decodepart_path(cache, name, held, kind)
             progress(f"{name}: {len(clips)} clips of {kind}, {sum(clip.length for clip in clips) / SAMPLE_RATE_HZ / 3600:.3f} h")
 
 
-def _decode_part(cache: Path, name: str, held: Collection[str], kind: str) -> list[Clip]:
-    root, part = cache / "unpacked" / name, _part(cache, name, kind)
+def _decodepart_path(cache: Path, name: str, held: Collection[str], kind: str) -> list[Clip]:
+    root, part = cache / "unpacked" / name, part_path(cache, name, kind)
     sources = [path for path in sorted(root.rglob("*")) if path.is_file() and _may_be(path, root, held, kind)]
     part.parent.mkdir(parents=True, exist_ok=True)
     clips: list[Clip] = []
@@ -204,7 +209,7 @@ def _decode_part(cache: Path, name: str, held: Collection[str], kind: str) -> li
     with part.with_suffix(".i16.growing").open("wb") as file:
         for path, pcm in decode(sources):
             told = kind_of_path(name, path.relative_to(root).as_posix(), held) or kind_of_length(len(pcm) / SAMPLE_RATE_HZ, held)
-            if told is None or _packed_kind(told) != kind or not _worth_keeping(pcm, kind):
+            if told is None or _packed_kind(told) != kind or not worth_keeping(pcm, kind):
                 continue
             content = pcm.tobytes()
             file.write(content)
@@ -229,7 +234,8 @@ def _may_be(path: Path, root: Path, held: Collection[str], kind: str) -> bool:
     return kind == "music" and path.stat().st_size >= _MUSIC_LEAST_BYTES and "music" in held
 
 
-def _worth_keeping(pcm: NDArray[np.int16], kind: str) -> bool:
+def worth_keeping(pcm: NDArray[np.int16], kind: str) -> bool:
+    """Says whether a clip is long and loud enough for its kind."""
     if len(pcm) == 0 or len(pcm) < _SHORTEST_S[kind] * SAMPLE_RATE_HZ:
         return False
     peak = int(np.abs(pcm.astype(np.int32)).max())
@@ -262,5 +268,6 @@ def _packed(cache: Path, split: str, kind: str) -> tuple[Path, Path]:
     return cache / "pcm" / f"{split}-{kind}.i16", cache / "pcm" / f"{split}-{kind}.json"
 
 
-def _part(cache: Path, name: str, kind: str) -> Path:
+def part_path(cache: Path, name: str, kind: str) -> Path:
+    """Returns where the decoded clips of one package and kind are."""
     return cache / "pcm" / "parts" / f"{name}.{kind}.i16"

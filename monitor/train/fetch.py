@@ -13,7 +13,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import IO, Final
@@ -114,8 +114,10 @@ def fetch(packages: Path, name: str) -> Path:
     return arrived
 
 
-def unpack(archive: Path, target: Path) -> None:
+def unpack(archive: Path, target: Path, suffixes: Collection[str] = AUDIO_SUFFIXES) -> None:
     """Unpacks the audio and the copyright files of `archive` into the folder `target`, unless that folder is there.
+
+    What counts as audio is told by `suffixes`, in lower case.
 
     The folder appears whole or not at all. Links are not followed: their target is in the package itself or elsewhere.
 
@@ -128,7 +130,7 @@ def unpack(archive: Path, target: Path) -> None:
     shutil.rmtree(growing, ignore_errors=True)
     growing.mkdir(parents=True)
     try:
-        _unpack_outer(archive, growing)
+        _unpack_outer(archive, growing, suffixes)
     except (OSError, tarfile.TarError, zipfile.BadZipFile, subprocess.CalledProcessError) as error:
         shutil.rmtree(growing, ignore_errors=True)
         raise FetchError(f"{archive.name}: cannot unpack: {error}") from error
@@ -172,44 +174,44 @@ def _fetch_command(name: str) -> Sequence[str]:
     return ["apt-get", "download", name]
 
 
-def _unpack_outer(archive: Path, target: Path) -> None:
+def _unpack_outer(archive: Path, target: Path, suffixes: Collection[str]) -> None:
     if archive.suffix == ".deb":
         with subprocess.Popen(["dpkg-deb", "--fsys-tarfile", str(archive)], stdout=subprocess.PIPE) as child:
             assert child.stdout is not None
             with tarfile.open(fileobj=child.stdout, mode="r|") as tar:
-                _unpack_tar(tar, target)
+                _unpack_tar(tar, target, suffixes)
             child.stdout.read()  # the padding after the last member: dpkg-deb must not die of a closed pipe
         if child.returncode != 0:
             raise subprocess.CalledProcessError(child.returncode, "dpkg-deb")
     elif archive.suffix in {".whl", ".zip"}:
         with zipfile.ZipFile(archive) as zipped:
-            _unpack_zip(zipped, target)
+            _unpack_zip(zipped, target, suffixes)
     else:
         with tarfile.open(archive, mode="r|*") as tar:
-            _unpack_tar(tar, target)
+            _unpack_tar(tar, target, suffixes)
 
 
-def _unpack_tar(tar: tarfile.TarFile, target: Path) -> None:
+def _unpack_tar(tar: tarfile.TarFile, target: Path, suffixes: Collection[str]) -> None:
     for member in tar:
-        if member.isfile() and _wanted(member.name) and (content := tar.extractfile(member)) is not None:
-            _write(content, target, member.name)
+        if member.isfile() and _wanted(member.name, suffixes) and (content := tar.extractfile(member)) is not None:
+            _write(content, target, member.name, suffixes)
 
 
-def _unpack_zip(zipped: zipfile.ZipFile, target: Path) -> None:
+def _unpack_zip(zipped: zipfile.ZipFile, target: Path, suffixes: Collection[str]) -> None:
     for info in zipped.infolist():
-        if not info.is_dir() and _wanted(info.filename):
+        if not info.is_dir() and _wanted(info.filename, suffixes):
             with zipped.open(info) as content:
-                _write(content, target, info.filename)
+                _write(content, target, info.filename, suffixes)
 
 
-def _wanted(name: str) -> bool:
+def _wanted(name: str, suffixes: Collection[str]) -> bool:
     path = PurePosixPath(name)
     if path.name == "copyright" or path.name.upper().startswith(("LICENSE", "COPYING")):
         return True
-    return path.name == _QUEEN_NAME or path.suffix.lower() in AUDIO_SUFFIXES | _ARCHIVE_SUFFIXES
+    return path.name == _QUEEN_NAME or path.suffix.lower() in suffixes or path.suffix.lower() in _ARCHIVE_SUFFIXES
 
 
-def _write(content: IO[bytes], target: Path, name: str) -> None:
+def _write(content: IO[bytes], target: Path, name: str, suffixes: Collection[str]) -> None:
     """Writes one member below `target`; an archive or the game's bundle becomes a folder of its own name."""
     parts = [part for part in PurePosixPath(name).parts if part not in {"/", "..", "."}]
     path = target.joinpath(*parts)
@@ -217,7 +219,7 @@ def _write(content: IO[bytes], target: Path, name: str) -> None:
     if path.suffix.lower() in _ARCHIVE_SUFFIXES:
         try:
             with zipfile.ZipFile(io.BytesIO(content.read())) as zipped:
-                _unpack_zip(zipped, path)
+                _unpack_zip(zipped, path, suffixes)
         except zipfile.BadZipFile:
             log.info("%s is no zip archive: left out", name)
     elif path.name == _QUEEN_NAME:
