@@ -69,6 +69,8 @@ if [ "${1:-}" = test ]; then
   have shellcheck || missing+=(shellcheck)
   have yamllint || missing+=(yamllint)
   have systemd-analyze || missing+=(systemd)
+  have fluidsynth || missing+=(fluidsynth)
+  [ -e /usr/share/sounds/sf2/TimGM6mb.sf2 ] || missing+=(timgm6mb-soundfont)
   have pulseaudio || missing+=(pulseaudio libasound2-plugins)
 fi
 if [ "${1:-}" = bench ]; then

@@ -1,9 +1,7 @@
 """Fingerprints of many recordings in one table, and rows that pad it to the size of a large catalogue.
 
-Knows where each recording's rows begin. Padding is made of real fingerprints of recordings that are not looked for: two stretches
-of different recordings, added with weights whose squares add to one, and scaled to unit length again. So the mean and the second
-moments are those of real fingerprints, and neighbours in time resemble each other as real ones do; `evaluate/padding.py` measures
-whether the rivals they make are as strong. (Baldini et al., arXiv 2509.18620, sample them from a rectified flow.)
+Knows where each recording's rows begin. Padding is made of real fingerprints of recordings that are not looked for, as impostors of
+the broadcast measure are; `monitor evaluate retrieval --protocols padding` shows whether the rivals they make are as strong.
 """
 
 from __future__ import annotations
@@ -17,6 +15,7 @@ import torch
 from numpy.typing import NDArray
 
 from monitor.core.recipe import Recipe
+from monitor.evaluate.broadcast.impostors import Impostors
 from monitor.train.data import Clips
 
 Encode = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -78,24 +77,16 @@ def fingerprinted(clips: Clips, encode: Encode, recipe: Recipe, kept: Path | Non
     return Shelf(table=torch.from_numpy(table), start=start)
 
 
-def padding(real: Shelf, rows: int, seed: int, weight: float = 0.9) -> Shelf:
+def padding(real: Shelf, rows: int, seed: int) -> Shelf:
     """Make `rows` fingerprints out of real ones that are not looked for; the same seed makes the same.
 
     Args:
         real: What they are made of.
         rows: How many.
         seed: Of the draws.
-        weight: Of the first stretch; that of the second is such that the squares add to one.
     """
-    random = np.random.default_rng(seed)
-    table = torch.empty(rows, real.table.shape[1], dtype=torch.float16)
-    other = (1.0 - weight**2) ** 0.5
-    per_round = 256
-    places = torch.arange(STRETCH)
-    for at in range(0, rows, per_round * STRETCH):
-        starts = torch.from_numpy(random.integers(0, len(real.table), (2, per_round)))
-        one, two = (starts[:, :, None] + places) % len(real.table)
-        mixed = weight * real.table[one].float() + other * real.table[two].float()
-        made = torch.nn.functional.normalize(mixed.flatten(0, 1), dim=1)[: rows - at]
-        table[at : at + len(made)] = made.half()
-    return Shelf(table=table, start=np.append(np.arange(0, rows, STRETCH), rows))
+    impostors = Impostors([own.float().numpy() for own in real.recordings()], seed=seed)
+    table = np.empty((rows, real.table.shape[1]), np.float16)
+    for at in range(0, rows, STRETCH):
+        table[at : at + STRETCH] = impostors.recording(min(STRETCH, rows - at))
+    return Shelf(table=torch.from_numpy(table), start=np.append(np.arange(0, rows, STRETCH), rows))
