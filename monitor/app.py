@@ -11,7 +11,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import fields, replace
 from pathlib import Path
@@ -76,8 +76,9 @@ def load_library(store: Store, previous: faiss_store.Snapshot | None = None) -> 
 class Daemon:
     """All parts of a running monitor."""
 
-    def __init__(self, path: Path, settings: Settings) -> None:
-        self._path, self._settings = path, settings
+    def __init__(self, path: Path, settings: Settings, *, keep_secret: Callable[[Iterable[str]], None]) -> None:
+        """Take the configuration; `keep_secret` is told what must not be logged, when a reload brings more of it."""
+        self._path, self._settings, self._keep_secret = path, settings, keep_secret
         self._hub = Hub(stream.name for stream in own_streams(settings))
         self._health = Health()
         self._notifier = Notifier(os.environ)
@@ -260,6 +261,7 @@ class Daemon:
             except MonitorError as error:
                 _log.error("configuration not taken up, the old one stays", reason=str(error))
             else:
+                self._keep_secret(config.secrets(settings))
                 needs_restart = [
                     one.name
                     for one in fields(Settings)
@@ -353,8 +355,8 @@ def run(path: Path) -> None:
         Permanent: The configuration, or what it names, cannot be used.
     """
     settings = config.load(path)
-    logs.setup(settings.log, environ=os.environ, secrets=config.secrets(settings), out=sys.stdout)
-    asyncio.run(Daemon(path, settings).run())
+    masker = logs.setup(settings.log, environ=os.environ, secrets=config.secrets(settings), out=sys.stdout)
+    asyncio.run(Daemon(path, settings, keep_secret=masker.add).run())
 
 
 def _ports_fit(engine: Engine, snapshot: faiss_store.Snapshot, keeper: Keeper) -> tuple[Encoder, Library, Outbox]:

@@ -324,7 +324,9 @@ def _judge_stream(stream: StreamSettings) -> Iterator[str]:
     if not stream.url:
         yield "url: is missing"
     for key, url in (("url", stream.url), *(("spares", spare) for spare in stream.spares)):
-        if url:
+        if not all(sign.isprintable() for sign in url):
+            yield f"{key}: must not hold control characters"
+        elif url:
             yield from (f"{key}: {complaint}" for complaint in _judge_url(url))
     yield from (f"headers: {complaint}" for complaint in inputs.judge_headers(stream.headers))
     yield from (f"ffmpeg_options: {complaint}" for complaint in inputs.judge_options(stream.ffmpeg_options))

@@ -34,9 +34,10 @@ _HASTE: dict[str, str | int | None] = {
 """How little of a network stream is read before its sound is handed on."""
 _PATIENCE = 1.5
 """ffmpeg's own time-out on a dead connection, in units of ours: it only matters when the daemon is gone and nobody else ends it."""
-_TEE = r"[select=\'a:0,d\':f=framecrc:flush_packets=1]pipe:1|[select=\'a:0\':f=f32le:flush_packets=1]pipe:1"
-_TEE_DATA = "|[select=d:f=data:flush_packets=1:onfail=ignore]pipe:1"
-"""One pipe for sound and its times: each packet is a line of the framecrc format (track, times, size), then its bytes."""
+_TEE = r"[select=\'a:0\':f=framecrc:flush_packets=1]pipe:1|[select=\'a:0\':f=f32le:flush_packets=1]pipe:1"
+_TEE_DATA = "|[select=d:f=framemd5:flush_packets=1:onfail=ignore]pipe:1|[select=d:f=data:flush_packets=1:onfail=ignore]pipe:1"
+"""One pipe for sound and its times: each packet is a line (track, times, size, checksum), then its bytes. Each muxer of the tee has
+one track, or it would hold its packets back to sort them; so the kind of checksum tells sound (CRC) from data (MD5)."""
 _WEB = frozenset({"http", "https"})
 
 

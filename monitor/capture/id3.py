@@ -8,6 +8,8 @@ from __future__ import annotations
 from monitor.capture.remarks import one_line
 
 _HEADER = 10
+_CUT = 5
+"""ffmpeg 5.1 takes the first bytes of a tag in MPEG-TS for the head of a metadata access unit and cuts them off."""
 _ENCODINGS = ("latin-1", "utf-16", "utf-16-be", "utf-8")
 
 
@@ -19,6 +21,8 @@ def title_of(data: bytes) -> str:
 
 def _frames(data: bytes) -> list[tuple[bytes, str]]:
     """Text frames of the first tag in the data."""
+    if len(data) > _CUT and data[:3] != b"ID3" and _size(data[1:_CUT], safe=True) == len(data) - _CUT:
+        data = b"ID3\x04\0" + data
     if len(data) < _HEADER or data[:3] != b"ID3" or data[3] not in (3, 4):
         return []
     version, flags = data[3], data[5]

@@ -1,7 +1,7 @@
 """What a live ffmpeg writes to its output: sound, the times it carries, and what a station says beside it.
 
-Knows the form of `arguments._TEE`: for each packet a line of ffmpeg's framecrc format (track, dts, pts, duration, size, checksum),
-then the packet's bytes; lines that begin with # are comments. Track 0 is the sound, others are data. Knows no processes.
+Knows the form of `arguments._TEE`: for each packet a line (track, dts, pts, duration, size, checksum), then the packet's bytes.
+Lines that begin with # are comments. A CRC (0x...) is that of sound, an MD5 that of data. Knows no processes.
 
 The times are those of the sender (`-copyts`), which ffmpeg has freed of the wraps within a connection. A hole in them is lost
 sound. A sender may also start another clock (a discontinuity of HLS, an encoder that was restarted). Where it is ahead by more
@@ -79,11 +79,12 @@ async def heard(
         if line.startswith(b"#"):
             continue
         try:
-            track, _, pts, duration, size = (int(field) for field in line.split(b",")[:5])
+            *numbers, rest = line.split(b",", 5)
+            _, _, pts, duration, size = (int(number) for number in numbers)
         except ValueError:
             raise StreamFailed("ffmpeg's output is not understood") from None
         data = await output.read(size)
-        if track:
+        if not rest.lstrip().startswith(b"0x"):
             if title := title_of(data):
                 yield Hint(kind=HintKind.ID3, title=title)
             continue

@@ -24,8 +24,8 @@ PRIORITIES = {"critical": 2, "error": 3, "warning": 4, "info": 6, "debug": 7}
 Event = MutableMapping[str, Any]
 
 
-def setup(settings: LogSettings, *, environ: Mapping[str, str], secrets: Iterable[str] = (), out: TextIO | None = None) -> None:
-    """Set logging up, to `out` (default: standard error).
+def setup(settings: LogSettings, *, environ: Mapping[str, str], secrets: Iterable[str] = (), out: TextIO | None = None) -> Masker:
+    """Set logging up, to `out` (default: standard error); return what masks secrets, to be told of more.
 
     Args:
         settings: Level and format.
@@ -36,12 +36,13 @@ def setup(settings: LogSettings, *, environ: Mapping[str, str], secrets: Iterabl
     out = out or sys.stderr
     journal = _is_journal(out, environ)
     console = settings.format is LogFormat.CONSOLE or (settings.format is LogFormat.AUTO and out.isatty() and not journal)
+    masker = Masker(secrets)
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=not console),
         *([] if console else [structlog.processors.ExceptionRenderer()]),
-        Masker(secrets),
+        masker,
     ]
     last: list[structlog.typing.Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if console:
@@ -59,14 +60,21 @@ def setup(settings: LogSettings, *, environ: Mapping[str, str], secrets: Iterabl
         wrapper_class=structlog.stdlib.BoundLogger,
         cache_logger_on_first_use=False,
     )
+    return masker
 
 
 class Masker:
     """Takes secrets out of every text of a line, by value, by key and by their place in an address."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
-        """Take the texts that must not appear; the longest first, since one may hold another."""
-        self._secrets = sorted((secret for secret in secrets if secret), key=len, reverse=True)
+        """Take the texts that must not appear."""
+        self._secrets: list[str] = []
+        self.add(secrets)
+
+    def add(self, secrets: Iterable[str]) -> None:
+        """Take more such texts, those of a configuration that was read again."""
+        # The longest first, since one may hold another; a new list, since other threads log.
+        self._secrets = sorted({*self._secrets, *(secret for secret in secrets if secret)}, key=len, reverse=True)
 
     def __call__(self, _logger: Any, _method: str, event: Event) -> Event:
         """Mask a line."""

@@ -18,6 +18,8 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import pytest
+from aiohttp import web
+from aiohttp.test_utils import TestServer
 
 from monitor.capture.ffmpeg import probe
 from monitor.capture.stream import FfmpegSource
@@ -28,6 +30,7 @@ from monitor.messages import Chunk, HintKind
 from monitor.settings import Channel, StreamSettings
 from tests.faults.origins import Hls
 from tests.integration.radio import Icecast, children, free_port, icecast, tone
+from tests.integration.timed_id3 import id3, with_id3
 
 RECIPE = Recipe(name="any")
 TONES_HZ = (440, 880, 1320)
@@ -177,6 +180,32 @@ async def test_hls_is_placed_by_the_time_its_playlist_states(tmp_path: Path) -> 
         "it begins with one of the segments"
     )
     assert uncertainty_s < 0.2
+
+
+async def test_timed_metadata_of_hls_is_a_hint_at_its_place(tmp_path: Path) -> None:
+    made = await asyncio.to_thread(tone, tmp_path / "a.ts", "-c:a", "mp2", "-b:a", "128k", hz=440, seconds=8)
+    segment = with_id3(made.read_bytes(), {0.25: id3("Ann - One"), 0.5: id3("Ann - One"), 0.75: id3("Böb - Two")})
+    playlist = "#EXTM3U\n#EXT-X-TARGETDURATION:8\n#EXTINF:8,\na.ts\n#EXT-X-ENDLIST\n"
+
+    async def serve(request: web.Request) -> web.Response:
+        return web.Response(body=segment if request.path == "/a.ts" else playlist.encode(), content_type="application/octet-stream")
+
+    app = web.Application()
+    app.router.add_get("/{name}", serve)
+    async with TestServer(app) as running:
+        heard = await hear(str(running.make_url("/live.m3u8")), count=30)
+    assert [fact.title for fact in heard.facts if isinstance(fact, HintHeard)] == ["Ann - One", "Böb - Two"]
+    for at_s, title in ((1.0, None), (3.0, "Ann - One"), (5.0, "Ann - One"), (7.0, "Böb - Two")):
+        hint = heard.source.hint(round(at_s * 8000))
+        assert (hint and hint.title) == title
+        assert hint is None or hint.kind is HintKind.ID3
+
+
+async def test_the_wrap_of_the_senders_clock_is_no_hole(tmp_path: Path) -> None:
+    wrapping = ("-c:a", "mp2", "-muxdelay", "0", "-output_ts_offset", "95440.7", "-f", "mpegts")  # 3 s before 2**33 / 90000
+    file = await asyncio.to_thread(tone, tmp_path / "wrap.ts", *wrapping, hz=440, seconds=6)
+    heard = await hear(str(file), count=23, realtime=False)
+    assert [chunk.position for chunk in heard.chunks] == list(range(0, 46_000, 2000))
 
 
 @pytest.fixture

@@ -148,6 +148,24 @@ level = "loud"
             STREAM + 'device = "x"',
             "[[stream]] number 1 ('a') device: only sound cards have one; add kind = \"soundcard\", or use url",
         ),
+        (STREAM + 'spares = ["http://h/\\u0007"]', "[[stream]] number 1 ('a') spares: must not hold control characters"),
+        (STREAM + "spares = [3]", "[[stream]] number 1 ('a') spares 0: must be a string, not 3"),
+        (STREAM + "headers = [3]", "[[stream]] number 1 ('a') headers 0: must be a string, not ***"),
+        (
+            STREAM + 'headers = ["Token"]',
+            "[[stream]] number 1 ('a') headers: number 1 is no header; write \"Name: value\" in one line",
+        ),
+        (STREAM + "programme = 70000", "[[stream]] number 1 ('a') programme: must be from 0 to 65535, not 70000"),
+        (
+            STREAM + 'track = "german"',
+            '[[stream]] number 1 (\'a\') track: must be an index ("1"), a language of three letters ("deu") or an id ("0x101"), '
+            "not 'german'",
+        ),
+        (
+            STREAM + 'channel = "both"',
+            "[[stream]] number 1 ('a') channel: must be 'mix', 'left', 'right' or 'phase-safe', not 'both'",
+        ),
+        ('[[stream]]\nname = "a"\nkind = "soundcard"\ntrack = "1"', "[[stream]] number 1 ('a') track: a sound card has none"),
         ('[[stream]]\nname = "a"\nurl = "file:///no%20where"', "[[stream]] number 1 ('a') url: no such file: /no where"),
         ("[[stream]]\nname = 4", "[[stream]] number 1 name: must be a string, not 4"),  # once a traceback, found by fuzzing
         ("[mqtt]\nstandby = [1, true]", "[mqtt] standby 0: must be a string, not 1"),  # once a traceback, for there are two
@@ -167,6 +185,19 @@ level = "loud"
 )
 def test_each_complaint(folder: Path, text: str, complaint: str) -> None:
     assert complaint.replace("FOLDER", str(folder)) in complaints(folder, text)
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('spares = ["gopher://h/"]', "spares: gopher:// is not listened to; use a file or one of http, https,"),
+        ('ffmpeg_options = ["-i", "/etc/passwd"]', "ffmpeg_options: -i may not be set here; allowed are ac, allowed_extensions,"),
+        ('ffmpeg_options = ["-f", "lavfi"]', "ffmpeg_options: -f lavfi is not allowed; it may be one of aac,"),
+    ],
+)
+def test_a_complaint_lists_what_is_allowed(folder: Path, text: str, complaint: str) -> None:
+    (found,) = complaints(folder, STREAM + text)
+    assert complaint in found
 
 
 @pytest.mark.parametrize(
@@ -227,6 +258,15 @@ def test_secrets_are_masked_and_listed(folder: Path) -> None:
     assert "abc" not in described
     assert 'url = "http://***@h/a?token=***"' in described
     assert config.secrets(settings) == ["hunter3", "hunter2"]
+
+
+def test_secrets_of_a_streams_wishes_are_masked_and_listed(folder: Path) -> None:
+    wishes = 'spares = ["http://u:hunter4@h/"]\nheaders = ["X-Key: hunter5"]\nffmpeg_options = ["-passphrase", "hunter6"]\n'
+    settings = load(folder, STREAM + wishes)
+    described = config.describe(settings)
+    assert "hunter" not in described
+    assert 'headers = ["X-Key: ***"]' in described
+    assert config.secrets(settings) == ["hunter4", "hunter5", "hunter5", "hunter6"]
 
 
 def test_what_describe_writes_can_be_read(folder: Path) -> None:

@@ -29,6 +29,10 @@ def test_an_extended_header_is_stepped_over() -> None:
     assert title_of(tag(frame(b"TIT2", b"\0One"), flags=0x40, head=extended)) == "One"
 
 
+def test_a_tag_that_lost_its_head_to_ffmpeg_is_read_all_the_same() -> None:
+    assert title_of(tag(frame(b"TIT2", b"\x03One"), version=4)[5:]) == "One"
+
+
 def test_no_title_is_no_title() -> None:
     for data in (b"", b"ID3", tag(), tag(frame(b"PRIV", b"x")), tag(frame(b"TIT2", b"\x09x")), b"GARBAGE" * 10):
         assert title_of(data) == ""

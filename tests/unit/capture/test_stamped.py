@@ -31,7 +31,8 @@ class Tape:
 
 def packet(pts: int, data: bytes | None = None, *, track: int = 0, size: int = 2000) -> bytes:
     data = np.full(size, 0.25, "<f4").tobytes() if data is None else data
-    return b"%d, %10d, %10d, %8d, %8d, 0x701e22df\n" % (track, pts, pts, size, len(data)) + data
+    checksum = b"d41d8cd98f00b204e9800998ecf8427e, S=1,        1, 0x00000001" if track else b"0x701e22df"
+    return b"0, %10d, %10d, %8d, %8d, %s\n" % (pts, pts, size, len(data), checksum) + data
 
 
 async def all_of(*packets: bytes, name: str = "mpegts", anchor: Anchor | None = None) -> tuple[list[Heard], int]:

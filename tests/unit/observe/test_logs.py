@@ -111,3 +111,12 @@ def test_a_journal_stream_inherited_by_another_output_is_not_ours(tmp_path: Path
         setup(LogSettings(), environ={"JOURNAL_STREAM": "1:2"}, out=out)
         structlog.get_logger().warning("x")
     assert (tmp_path / "log").read_text().startswith("{")
+
+
+def test_what_a_reload_brings_is_masked_from_then_on() -> None:
+    # The password of a stream that SIGHUP had added was masked within addresses only.
+    out = io.StringIO()
+    masker = setup(LogSettings(format=LogFormat.JSON), environ={}, secrets=("hunter2",), out=out)
+    masker.add(["hunter2-and-more", ""])
+    structlog.get_logger().info("said hunter2-and-more and hunter2")
+    assert lines(out)[0]["event"] == "said *** and ***"
