@@ -45,7 +45,10 @@ class Announcer:
         end_utc_s, _ = self._time(play.stream, play.end_s)
         detected_utc_s, _ = self._time(play.stream, play.detected_s)
         key = (play.stream, event.number)
-        known, reference = self._open.get(key) or self._ended.get(key) or ("", None)
+        said = self._open.get(key) or self._ended.get(key)
+        if event.kind is EventKind.STARTED:  # a station that was removed and added again counts from one again
+            said = None
+        known, reference = said or ("", None)
         if reference is None or (reference.id != play.reference_id and library.hops(play.reference_id)):
             reference = library.reference(play.reference_id)
         identity = known or str(uuid.uuid5(NAMESPACE, f"{play.stream} {detected_utc_s:.3f} {event.number} {play.reference_id}"))

@@ -129,3 +129,15 @@ def test_numbers_that_begin_anew_after_a_restart_make_no_id_twice() -> None:
     runs = [Announcer(RECIPE, lambda _, position, run=run: (1.79e9 + 60 * run + position / 8000, 0.2)) for run in range(3)]
     ids = [run.announce(event(EventKind.STARTED, number), SHELF).id for run in runs for number in (1, 2)]
     assert len(set(ids)) == 6
+
+
+# Found by tests/chaos: plays of a station that had been removed and added again by reloads were told under ids of plays long over.
+def test_a_station_that_was_away_counts_anew_and_makes_no_id_twice(announcer: Announcer) -> None:
+    before = announcer.announce(event(EventKind.STARTED), SHELF)
+    announcer.announce(event(EventKind.ENDED), SHELF)
+    again = announcer.announce(event(EventKind.STARTED, reference_id=2, start_s=60.0, end_s=65.0, detected_s=64.0), SHELF)
+    assert again.id != before.id
+    assert again.reference.id == 2
+    assert (
+        announcer.announce(event(EventKind.ENDED, reference_id=2, start_s=60.0, end_s=70.0, detected_s=64.0), SHELF).id == again.id
+    )
