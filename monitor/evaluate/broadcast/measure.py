@@ -269,6 +269,7 @@ def _write(out: Path, outcome: Outcome) -> str:
     (out / "broadcast.md").write_text(text, encoding="utf-8")
     (out / "readme.md").write_text(tables.readme_table(summaries.values()), encoding="utf-8")
     (out / "failures.txt").write_text("\n".join(failures(outcome.verdicts, outcome.known)) + "\n", encoding="utf-8")
-    figures = {name: {"seconds": asdict(one.seconds), "matches": asdict(one.matches)} for name, one in summaries.items()}
+    every = {**summaries, "all": outcome.all()}
+    figures = {name: {"seconds": asdict(one.seconds), "matches": asdict(one.matches)} for name, one in every.items()}
     (out / "broadcast.json").write_text(json.dumps(figures, indent=1), encoding="utf-8")
     return text

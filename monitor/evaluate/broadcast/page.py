@@ -52,6 +52,10 @@ class Outcome:
     encode_s: float
     match_s: float
 
+    def all(self) -> Summary:
+        """Return the figures of all scenes together."""
+        return summarise("all", self.verdicts, self.known)
+
     def summaries(self) -> dict[str, Summary]:
         """Return the figures of each condition that was run, in their order."""
         names = [name for name in CONDITIONS if any(one.scene.condition == name for one in self.verdicts)]
@@ -70,7 +74,7 @@ def page(outcome: Outcome, summaries: Mapping[str, Summary], bins: Sequence[tabl
         f"station-day: {wish.settings.false_alarms_per_day:g}. Free music of package registries, nearly all instrumental; "
         "hardly any singing.\n",
         "## By condition\n",
-        tables.main_table(summaries.values()),
+        tables.main_table([*summaries.values(), outcome.all()]),
         "![](conditions.png)\n",
         "`F1 s`, `precision s`, `recall s`: in seconds, by the rules of BAF. `found`: share of true plays that a told play speaks "
         "of; `told right`: share of told plays that touch a true one of their name. `oracle`: the evidence along the true line, "

@@ -15,8 +15,8 @@ from monitor.evaluate.broadcast.material import Material, Role
 from monitor.evaluate.broadcast.scene import Chain, Codec, Element, Kind, Made, Programme, Scene
 from monitor.evaluate.broadcast.things import Draw, things
 
-SCENE_S = 600.0
-"""Longest scene: what is rendered at a time."""
+SCENE_S = 240.0
+"""Longest scene: what is rendered at a time. Short, so that every condition meets several studios and codecs."""
 SHARES: Mapping[str, float] = {
     "foreground": 1.5,
     "cross-fades": 1.0,
