@@ -429,6 +429,22 @@ def station() -> Panel:
                 stacked=True,
             ),
             graph(
+                "What it was",
+                {"{{state}}": f"sum by (state) (rate({of('monitor_airtime_seconds_total', **only)}[{RATE}]))"},
+                "Share of the airtime, as written to the ledger (`monitor airtime` has it to the second).",
+                unit="percentunit",
+                stacked=True,
+            ),
+            graph(
+                "Sound missing within a connection",
+                {
+                    "missing, says the sender": f"sum(rate({of('monitor_stream_lost_seconds_total', **only)}[{RATE}])) * 60",
+                    "damaged": f"sum(rate({of('monitor_stream_damaged_seconds_total', **only)}[{RATE}])) * 60",
+                    "heard from address": of("monitor_stream_source", **only),
+                },
+                "Seconds a minute. Address 0 is its own, others are its spares.",
+            ),
+            graph(
                 "Lost and opened again, an hour",
                 {
                     "source lost": f"sum(rate({of('monitor_stream_restarts_total', **only)}[{RATE}])) * 3600",
@@ -633,7 +649,7 @@ def delivery() -> Panel:
             ),
             stat(
                 "In memory only",
-                f"sum({of('monitor_outbox_unwritten_detections')})",
+                f"sum({of('monitor_outbox_unwritten_detections')} + {of('monitor_ledger_unwritten_intervals')})",
                 "The disk does not take them.",
                 limits=GOOD_BAD,
             ),

@@ -9,6 +9,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,6 +58,10 @@ class Machine:
         self.state.mkdir(parents=True)
         (root / "etc/monitor").mkdir(parents=True)
         (root / "etc/monitor/config.toml").write_text("# mine\n")
+        with closing(sqlite3.connect(self.state / "ledger.db")) as ledger:
+            ledger.execute("CREATE TABLE airtime (station TEXT)")
+            ledger.execute("INSERT INTO airtime VALUES ('one')")
+            ledger.commit()
 
     def follow(self, name: str) -> None:
         """Run a block of commands; what speaks to systemd or changes owners is left out."""
@@ -64,7 +69,8 @@ class Machine:
         assert found is not None
         lines = [line for line in found.group(1).splitlines() if not line.startswith(("systemctl ", "chown "))]
         text = re.sub(r"(?<![\w/])/(var|etc)/", rf"{self.root}/\1/", "\n".join(lines))
-        text = text.replace("runuser -u monitor -- monitor ", f"{sys.executable} -m monitor ")
+        text = text.replace("runuser -u monitor -- ", "").replace("-o monitor -g monitor ", "")
+        text = re.sub("^monitor ", f"{sys.executable} -m monitor ", text, flags=re.MULTILINE)
         done = subprocess.run(["/bin/sh", "-euc", text], capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stdout + done.stderr
 
@@ -99,11 +105,14 @@ def test_what_was_backed_up_comes_back(machine: Machine) -> None:
     (machine.root / "etc/monitor/config.toml").unlink()
     shutil.rmtree(catalogue)
     (machine.state / "outbox.db").write_bytes(b"spoiled")
+    (machine.state / "ledger.db").unlink()
     machine.follow("restore")
 
     assert (machine.root / "etc/monitor/config.toml").read_text() == "# mine\n"
     after = Store(catalogue).numbers()
     assert (after.references, after.fingerprints) == (before.references, before.fingerprints)
+    with closing(sqlite3.connect(machine.state / "ledger.db")) as ledger:
+        assert ledger.execute("SELECT * FROM airtime").fetchall() == [("one",)]
     outbox = machine.outbox()
     assert sequences(outbox) == [1, 2], "what waited is sent again"
     outbox.put([replace(DETECTION, id="play-3")])
