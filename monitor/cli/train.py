@@ -8,6 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+CARRIED = tuple(f"{split}-{kind}" for split in ("train", "validation") for kind in ("music", "speech", "noise", "ir"))
+BAG_MB = 58.0
+"""What is carried to the machine in the cloud that we use may be 64 MiB, the code included."""
+
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the command."""
@@ -23,6 +27,10 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--minutes", type=float, help="train so long instead of as long as the recipe says")
     only = parser.add_mutually_exclusive_group()
     only.add_argument("--fetch-only", action="store_true", help="fetch, decode and pack the audio, then stop")
+    only.add_argument(
+        "--parcel", type=Path, metavar="DIR", help="write what training needs, small, in bags of 58 MB, to be carried; then stop"
+    )
+    only.add_argument("--unparcel", type=Path, metavar="DIR", help="unpack the bags that are there into the cache; then stop")
     only.add_argument("--packed", action="store_true", help="fetch nothing: train on what is packed")
     parser.add_argument("--midi-hours", type=float, default=0.0, metavar="H", help="play so many hours of MIDI with SoundFonts too")
     parser.add_argument(
@@ -33,10 +41,17 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, or only fetch."""
-    from monitor.train import codecs, data, loop, midi, recipe, report
+    from monitor.train import codecs, data, loop, midi, parcel, recipe, report
 
     chosen, text = recipe.read(arguments.recipe)
     cache = arguments.cache or data.default_cache()
+    if arguments.parcel:
+        parcel.pack(cache, arguments.parcel, CARRIED, BAG_MB, arguments.jobs, print)
+        return 0
+    if arguments.unparcel:
+        missing = parcel.unpack(arguments.unparcel, cache, arguments.jobs, print)
+        print(f"still missing: {', '.join(missing)}" if missing else "complete: train with --packed")
+        return int(bool(missing))
     if arguments.midi_hours and not arguments.packed:
         midi.prepare(cache, "train", arguments.midi_hours, print)
     if not arguments.packed:
