@@ -9,13 +9,19 @@ import uuid
 from collections.abc import Callable
 
 from monitor.core.recipe import Recipe
-from monitor.messages import Detection, EventKind, Hint, PlayEvent, Reference
+from monitor.messages import Detection, EventKind, Hint, Play, PlayEvent, Reference
 from monitor.pipeline.ports import Library
 
 REMEMBERED = 64
 """Plays that were ended last, of all streams, whose id is still known: they may yet be retracted."""
 NAMESPACE = uuid.UUID("5f0d3a52-3c2f-4f0a-9a0e-8f6f2d2f7c11")
 """Of the ids; any fixed number, only ours."""
+
+
+START_OFF_S = 0.6
+"""The start of 95 % of clean plays is found to so much (0.56 s on the validation split, after a voice)."""
+UNHEARD_S = 10.0
+"""A play that seems to begin so soon after its recording's beginning may have begun with it, under a voice or a fade."""
 
 
 class Announcer:
@@ -41,7 +47,7 @@ class Announcer:
     def announce(self, event: PlayEvent, library: Library) -> Detection:
         """Return the detection for a play event."""
         play = event.play
-        start_utc_s, uncertainty_s = self._time(play.stream, play.start_s)
+        start_utc_s, clock_s = self._time(play.stream, play.start_s)
         end_utc_s, _ = self._time(play.stream, play.end_s)
         detected_utc_s, _ = self._time(play.stream, play.detected_s)
         key = (play.stream, event.number)
@@ -60,7 +66,7 @@ class Announcer:
             station=play.stream,
             start_utc_s=start_utc_s,
             end_utc_s=end_utc_s,
-            uncertainty_s=uncertainty_s,
+            uncertainty_s=clock_s + start_doubt_s(play),
             detected_utc_s=detected_utc_s,
             play=play,
             reference=reference,
@@ -84,3 +90,9 @@ class Announcer:
 
     def _time(self, stream: str, media_s: float) -> tuple[float, float]:
         return self._utc_s(stream, round(media_s * self._recipe.sample_rate_hz))
+
+
+def start_doubt_s(play: Play) -> float:
+    """Return how far the start of a play may be from where it was found, on the stream's own time, with 95 % probability."""
+    early_s = play.reference_start_s / play.speed
+    return max(START_OFF_S, early_s if early_s <= UNHEARD_S else 0.0)

@@ -8,7 +8,7 @@ import pytest
 
 from monitor.core.recipe import Recipe
 from monitor.messages import Detection, EventKind, Play, PlayEvent
-from monitor.pipeline.announce import REMEMBERED, Announcer
+from monitor.pipeline.announce import REMEMBERED, START_OFF_S, UNHEARD_S, Announcer
 from tests.unit.core.stories import Shelf, recording
 
 RECIPE = Recipe(name="test")
@@ -50,7 +50,7 @@ def test_a_play_gets_its_names_and_its_place_in_utc(announcer: Announcer) -> Non
         station="radio",
         start_utc_s=1_790_000_010.0,
         end_utc_s=1_790_000_015.0,
-        uncertainty_s=0.2,
+        uncertainty_s=0.2 + START_OFF_S,
         detected_utc_s=1_790_000_014.0,
         play=PLAY,
         reference=SHELF.reference(1),
@@ -141,3 +141,14 @@ def test_a_station_that_was_away_counts_anew_and_makes_no_id_twice(announcer: An
     assert (
         announcer.announce(event(EventKind.ENDED, reference_id=2, start_s=60.0, end_s=70.0, detected_s=64.0), SHELF).id == again.id
     )
+
+
+@pytest.mark.parametrize(
+    ("reference_start_s", "speed", "doubt_s"),
+    [(0.0, 1.0, START_OFF_S), (0.3, 1.0, START_OFF_S), (4.0, 1.0, 4.0), (4.0, 0.8, 5.0), (UNHEARD_S + 1.0, 1.0, START_OFF_S)],
+)
+def test_a_play_that_begins_soon_after_its_recording_may_have_begun_with_it(
+    announcer: Announcer, reference_start_s: float, speed: float, doubt_s: float
+) -> None:
+    told = announcer.announce(event(EventKind.STARTED, reference_start_s=reference_start_s, speed=speed), SHELF)
+    assert told.uncertainty_s == pytest.approx(0.2 + doubt_s)
