@@ -19,6 +19,7 @@ from monitor.train.data import Clips
 from monitor.train.degrade import Chain, Degrader
 from monitor.train.sampler import resample
 from monitor.train.stretch import stretched
+from monitor.train.validate import CONDITIONS as VALIDATED
 
 PAST_S = 1.0
 """Sound before the query, so that rooms ring into it."""
@@ -41,15 +42,18 @@ class Condition:
     """One of `train/codecs.py`: cut from the original file, for whoever has it; `Studio` knows sound only."""
 
 
+def _validated(name: str) -> Condition:
+    """Return a condition that training validates under: it is described there, once."""
+    chain, speed = VALIDATED[name]
+    return Condition(chain=chain, speed=speed)
+
+
 CONDITIONS: Mapping[str, Condition] = {
     "clean": Condition(),
-    "noise 0-10 dB and room": Condition(chain=Chain().only(noise=1.0, noise_db=(0.0, 10.0), room=1.0)),
-    "voice 0 dB": Condition(chain=Chain().only(voice=1.0, voice_db=(0.0, 0.0))),
-    "voice -6 dB": Condition(chain=Chain().only(voice=1.0, voice_db=(-6.0, -6.0))),
-    "voice -12 dB": Condition(chain=Chain().only(voice=1.0, voice_db=(-12.0, -12.0))),
+    **{name: _validated(name) for name in ("noise 0-10 dB and room", "voice 0 dB", "voice -6 dB", "voice -12 dB")},
     "speed +2 %": Condition(speed=1.02),
     "speed -2 %": Condition(speed=0.98),
-    "speed +5 %": Condition(speed=1.05),
+    "speed +5 %": _validated("speed +5 %"),
     "speed -5 %": Condition(speed=0.95),
     "station chain": Condition(chain=Chain().only(compress=1.0, equalise=1.0, clip=1.0)),
 }

@@ -1,8 +1,9 @@
 """Packed audio made small enough to be carried to a machine that reaches nothing, and unpacked there.
 
 Knows Opus through the C library (libopus.so.0, half a megabyte, which may be carried along: it is looked for in the parcel first)
-and a folder of numbered bags of at most so many megabytes. A packed file is cut into stretches of ten minutes, each coded by itself,
-so that cores share the work and bags may come one by one. 12 kbit/s at 8 kHz: a tenth of the samples; impulse responses travel as they are.
+and a folder of numbered bags of at most so many megabytes. A packed file is cut into stretches of ten minutes, each coded by
+itself, so that cores share the work and bags may come one by one. 12 kbit/s at 8 kHz: a tenth of the samples; impulse responses
+travel as they are.
 """
 
 from __future__ import annotations

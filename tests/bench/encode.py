@@ -8,9 +8,11 @@ import torch
 import torchaudio
 
 from monitor.core.recipe import Recipe
+from monitor.encoder.engine import load_encoder
+from monitor.settings import EncoderSettings
 from tests.bench.material import Material
 from tests.bench.stopwatch import in_turns
-from tests.bench.table import Section, number, share
+from tests.bench.table import Section, number
 
 BATCHES = (1, 16, 64, 256)
 THREADS = (1, 2)
@@ -33,50 +35,55 @@ def mel_spectrum(recipe: Recipe) -> torchaudio.transforms.MelSpectrogram:
 
 def measure(material: Material) -> list[Section]:
     """Measure every batch size with every number of threads."""
-    engine, recipe = material.engine, material.engine.recipe
+    recipe = material.engine.recipe
+    runtimes = dict.fromkeys((material.engine.runtime, "torch"))
     mel = mel_spectrum(recipe)
     before = torch.get_num_threads()
     rows = []
     for threads in THREADS:
-        torch.set_num_threads(threads)
+        engines = {runtime: load_encoder(EncoderSettings().name, "cpu", threads=threads, runtime=runtime) for runtime in runtimes}
         for batch in BATCHES:
             windows = material.windows(batch)
             sound = torch.from_numpy(windows)
             with torch.inference_mode():
                 took_s = in_turns(
                     {
-                        "all": partial(engine.encode, windows),
-                        "features": partial(engine.features, sound),
+                        **{runtime: partial(engine.encode, windows) for runtime, engine in engines.items()},
+                        "features": partial(material.engine.features, sound),
                         "mel": partial(mel, sound),
                     },
                     for_s=0.3 if material.quick else 4.0,
                 )
-            a_second = batch / took_s["all"]
-            rows.append(
-                (
-                    str(threads),
-                    str(batch),
-                    number(a_second),
-                    f"{1e3 * took_s['all']:.2f}",
-                    share(took_s["features"], took_s["all"]),
-                    share(took_s["all"] - took_s["features"], took_s["all"]),
-                    number(batch / took_s["mel"]),
-                    f"{took_s['all'] / took_s['mel']:.1f}",
-                    number(a_second * recipe.hop_s),
-                    number(a_second * recipe.hop_s / threads),
+            for runtime in engines:
+                a_second = batch / took_s[runtime]
+                network_s = took_s[runtime] - took_s["features"]
+                rows.append(
+                    (
+                        runtime,
+                        str(threads),
+                        str(batch),
+                        number(a_second),
+                        f"{1e3 * took_s[runtime]:.2f}",
+                        f"{1e3 * took_s['features'] / batch:.3f}",
+                        f"{1e3 * network_s / batch:.3f}",
+                        number(batch / took_s["mel"]),
+                        f"{took_s[runtime] / took_s['mel']:.1f}",
+                        number(a_second * recipe.hop_s),
+                        number(a_second * recipe.hop_s / threads),
+                    )
                 )
-            )
     torch.set_num_threads(before)
     return [
         Section(
             title="Encoding",
             columns=(
+                "runtime",
                 "threads",
                 "batch",
                 "windows/s",
                 "ms a batch",
-                "features",
-                "network",
+                "features ms a window",
+                "network ms a window",
                 "MelSpectrogram windows/s",
                 "time : MelSpectrogram's",
                 "x real time",
