@@ -97,8 +97,8 @@ def fit(arguments: argparse.Namespace) -> int:
     fitted = fit_evidence(arguments.cache or default_cache(), engine, engine.recipe, print)
     path = arguments.out or weights.find(arguments.encoder).with_suffix(weights.EVIDENCE_SUFFIX)
     weights.save_evidence(path, fitted.evidence)
-    pairs = f"{fitted.same} true pairs, {fitted.other} others"
-    print(f"{path}: from {pairs}, {fitted.tail_hops} tail hops of {fitted.unknown_hops} unknown ones")
+    unknown = f"{fitted.tail.blocks} blocks of unknown audio"
+    print(f"{path}: from {fitted.same} true pairs, {unknown}, {fitted.told_right + fitted.told_wrong} plays")
     return 0
 
 

@@ -13,9 +13,10 @@ s(q, r) is about s(q, k) * s(k, r), so what counts is the distinct similarity
 recording under a voice is not punished for the voice). The curve is log p(x | this recording, under any of the conditions on air) -
 log p(x | another recording); which others are meant differs between looking for a recording, where the likeliest of a catalogue
 compete, and following one. Summed over the windows of an alignment it would be the log-likelihood ratio, were windows
-independent; they overlap and music repeats itself, so on unknown audio the best sum of a hop over a catalogue of N fingerprints is
-found to exceed e with probability N * exp(-(offset + slope * e)), with slope below 1. Setting that to the budget per hop and
-solving for e gives `needed`.
+independent; they overlap and music repeats itself, so on unknown audio a hop is found to begin an alignment of more than e, in a
+catalogue of N fingerprints, with probability N * exp(-(offset + slope * e)), with slope below 1. Setting that to the budget per
+hop and solving for e gives `needed`; its negative logarithm is the surprise, from which the confidence follows
+(`evaluate/sure.py`).
 """
 
 from __future__ import annotations
@@ -48,6 +49,10 @@ class Evidence:
     """How much of the similarity of a true pair the cohort usually accounts for."""
     tail_offset: float
     tail_slope: float
+    sure_offset: float
+    """Log odds of being right where the surprise is 0, with as much catalogued as other music on air."""
+    sure_slope: float
+    """By how much they rise with the surprise."""
     recipe: str
     """Hash of the encoder recipe it was fitted to."""
     foreground: float = 0.76
@@ -95,7 +100,7 @@ class Evidence:
 
     def needed(self, fingerprints: int, false_alarms_per_hop: float) -> float:
         """Return the evidence that unknown audio exceeds no more often than the budget, for a catalogue of so many fingerprints."""
-        return self.strangeness(fingerprints, false_alarms_per_hop) / self.tail_slope
+        return max((-math.log(false_alarms_per_hop) - self.surprise(0.0, fingerprints)) / self.tail_slope, 0.0)
 
     def nats_of(self, unlikeliness: float) -> float:
         """Return how much more evidence makes a chance alignment exp(unlikeliness) times rarer."""
@@ -105,13 +110,11 @@ class Evidence:
         """Say whether a recording with this median similarity was louder than all else; speed alone takes some of it away."""
         return similarity >= self.foreground * (1.0 - self.per_speed * abs(speed - 1.0))
 
-    def strangeness(self, fingerprints: int, false_alarms_per_hop: float) -> float:
-        """Return -log of the probability one fingerprint may have of a false alarm at one hop, less the fitted offset."""
-        return max(math.log(max(fingerprints, 1)) - math.log(false_alarms_per_hop) - self.tail_offset, 0.0)
+    def surprise(self, evidence: float, fingerprints: int) -> float:
+        """Return -log of how many alignments of at least this evidence one hop of unknown audio begins, by chance."""
+        return self.tail_offset + self.tail_slope * evidence - math.log(max(fingerprints, 1))
 
     def confidence(self, evidence: float, fingerprints: int) -> float:
-        """Return the probability that the alignment is no chance one.
-
-        Even odds where one such alignment is expected by chance in a quarter of an hour of unknown audio.
-        """
-        return 1.0 / (1.0 + math.exp(-min(self.tail_slope * evidence - self.strangeness(fingerprints, 1 / 1800), 50.0)))
+        """Return the probability that a play of so much evidence was one, as fitted to right and wrong ones."""
+        odds = self.sure_offset + self.sure_slope * self.surprise(evidence, fingerprints)
+        return 1.0 / (1.0 + math.exp(-min(max(odds, -50.0), 50.0)))

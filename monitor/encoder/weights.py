@@ -23,6 +23,7 @@ from monitor.errors import EncoderError
 
 EVIDENCE_SUFFIX = ".evidence"
 """A safetensors file too, under a name that is not an encoder's."""
+EVIDENCE_NUMBERS = ("shared", "tail_offset", "tail_slope", "sure_offset", "sure_slope", "foreground", "per_speed")
 READABLE = 0o644
 """safetensors makes files that only their owner can read; a daemon runs as somebody else."""
 INSTALLED = Path(__file__).with_name("weights")
@@ -117,7 +118,7 @@ def load(path: Path) -> tuple[Recipe, dict[str, torch.Tensor]]:
 
 def save_evidence(path: Path, evidence: Evidence) -> None:
     """Write an evidence file."""
-    numbers = {name: getattr(evidence, name) for name in ("shared", "tail_offset", "tail_slope", "foreground", "per_speed")}
+    numbers = {name: getattr(evidence, name) for name in EVIDENCE_NUMBERS}
     metadata = {"recipe": evidence.recipe, "numbers": json.dumps(numbers)}
     tensors = {
         "knots": evidence.knots,

@@ -5,13 +5,13 @@ smoothed and made to rise: those of heard windows with the stored window at the 
 counts the same), and those with others. For following, the others are windows of any other recording. For finding, recordings
 whose package is not in the catalogue, speech and noise are looked up as a stream would be, and the others are the windows along the
 best alignments that turn up: the rivals that a true one has to beat. They are chosen window by window and would make a long weak
-alignment count for too little, so the curve for finding is the mean of the two. The tail: beyond a high level e0, the best
-evidence of a hop of the same unknown streams falls off as exp(-slope (e - e0)), with the maximum-likelihood slope 1 / mean excess.
+alignment count for too little, so the curve for finding is the mean of the two. The tail (`unknown.py`) is that of recordings whose
+siblings, of the same package and often by the same hand, are in the catalogue, but not they themselves. The confidence
+(`sure.py`) is fitted to what is then told of known and unknown recordings at a loose budget.
 """
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -19,15 +19,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import SPAN, between, score
+from monitor.core.alignment import between
 from monitor.core.evidence import Evidence
-from monitor.core.hits import Hits
-from monitor.core.play import Line, along
 from monitor.core.recipe import Recipe
-from monitor.core.ring import Ring
 from monitor.evaluate.conditions import CONDITIONS, Studio
 from monitor.evaluate.memory import MemoryLibrary
-from monitor.pipeline.matching import NEIGHBOURS
+from monitor.evaluate.sure import logistic, plays
+from monitor.evaluate.unknown import Tail, best_evidence, tail
 from monitor.pipeline.ports import Encoder
 from monitor.train.data import Clips, open_split
 
@@ -41,8 +39,10 @@ STRANGERS = 3000
 """Windows of other recordings that the windows of a recording are compared with."""
 LOWEST_NATS, HIGHEST_NATS = -1.5, 18.0
 """One window never says more: what is rarer than this in the histograms was not measured."""
-TAIL_SHARE = 0.005
-"""Hops that count as tail."""
+FILLING, FILLING_S = 150, 120
+"""Recordings of the train split beside those of the validation split in the catalogue, and seconds of each at most."""
+RIVALS_EVERY = 3
+"""Of so many recordings one is looked up for the rivals' curve."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,8 +52,9 @@ class Fit:
     evidence: Evidence
     same: int
     other: int
-    unknown_hops: int
-    tail_hops: int
+    tail: Tail
+    told_right: int
+    told_wrong: int
 
 
 def windows(sound: NDArray[np.float32], recipe: Recipe, first: int = 0) -> NDArray[np.float32]:
@@ -78,6 +79,8 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
         shared=0.0,
         tail_offset=0.0,
         tail_slope=1.0,
+        sure_offset=0.0,
+        sure_slope=1.0,
         recipe=recipe.hash,
     )
     studio = Studio(voices, noises, rate_hz=recipe.sample_rate_hz, seed=seed)
@@ -85,22 +88,41 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     knots, nats = _curve(same, other)
     evidence = _told_by_level(replace(cohort, knots=knots, nats=nats, followed=nats, shared=shared), levels, say)
     say(f"curve from {len(same)} true and {int(other.sum())} other pairs; the cohort accounts for {shared:.2f} of a true one")
-    unknown = {package for index, package in enumerate(sorted(set(music.packages))) if index % 3 == 0}
-    known = [number for number in tracks if music.packages[number] not in unknown]
-    library = MemoryLibrary([music.paths[number] for number in known], [stored[number] for number in known])
-    strange = [stored[number] for number in tracks if music.packages[number] in unknown]
-    strange += [encoder.encode(windows(stretch(clips), recipe)) for clips in (voices, noises)]
-    looked = [best_evidence(vectors, library, evidence) for vectors in strange]
-    _, against_rivals = _curve(same, sum((rivals for _, rivals in looked), np.zeros(len(BINS) - 1, np.int64)))
+    filling = _filling(cache, encoder, recipe, random)
+    library = MemoryLibrary(
+        [*(music.paths[number] for number in tracks), *(music.paths[0] for _ in filling)], [*stored.values(), *filling]
+    )
+    place = {number: at for at, number in enumerate(tracks, start=1)}
+    siblings = {number: [place[one] for one in tracks if music.packages[one] == music.packages[number]] for number in tracks}
+    foreign = [encoder.encode(windows(stretch(clips), recipe)) for clips in (voices, noises)]
+    rivals = sum(
+        (best_evidence(stored[number], library.without(siblings[number]), evidence, BINS)[1] for number in tracks[::RIVALS_EVERY]),
+        sum((best_evidence(vectors, library, evidence, BINS)[1] for vectors in foreign), np.zeros(len(BINS) - 1, np.int64)),
+    )
+    _, against_rivals = _curve(same, rivals)
     evidence = replace(evidence, nats=np.mean([evidence.nats, against_rivals], axis=0, dtype=np.float32))
-    best = np.concatenate([best_evidence(vectors, library, evidence)[0] for vectors in strange])
-    level = float(np.quantile(best, 1 - TAIL_SHARE))
-    beyond = best[best > level] - level
-    slope = 1.0 / float(beyond.mean())
-    offset = math.log(library.rows) - math.log(len(beyond) / len(best)) - slope * level
-    say(f"tail: {len(beyond)} of {len(best)} hops beyond {level:.1f} nats, slope {slope:.3f}, farthest {best.max():.1f}")
-    fitted = replace(evidence, tail_offset=offset, tail_slope=slope)
-    return Fit(evidence=fitted, same=len(same), other=int(other.sum()), unknown_hops=len(best), tail_hops=len(beyond))
+    say(f"curve for finding: {int(rivals.sum())} windows of rivals, {library.rows} fingerprints in the catalogue")
+    found = tail(
+        [
+            *(best_evidence(stored[number], library.without([place[number]]), evidence, BINS)[0] for number in tracks),
+            *(best_evidence(vectors, library, evidence, BINS)[0] for vectors in foreign),
+        ],
+        library.rows,
+    )
+    say(f"tail: {found}")
+    evidence = replace(evidence, tail_offset=found.offset, tail_slope=found.slope)
+    evidence, right = _sure(evidence, recipe, encoder, library, sounds, stored, foreign, place, studio, random)
+    say(
+        f"confidence: {sum(right)} right, {len(right) - sum(right)} wrong; {evidence.sure_offset:.2f} + {evidence.sure_slope:.2f} s"
+    )
+    return Fit(
+        evidence=evidence,
+        same=len(same),
+        other=int(other.sum()),
+        tail=found,
+        told_right=sum(right),
+        told_wrong=len(right) - sum(right),
+    )
 
 
 def read(clips: Clips, number: int) -> NDArray[np.float32]:
@@ -112,36 +134,6 @@ def read(clips: Clips, number: int) -> NDArray[np.float32]:
 def stretch(clips: Clips, limit: int = 8000 * 1800) -> NDArray[np.float32]:
     """Return clips one after another, half an hour at most."""
     return clips.pcm[:limit].astype(np.float32) / 32768.0
-
-
-def best_evidence(
-    vectors: NDArray[np.float32], library: MemoryLibrary, evidence: Evidence
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Look a stream [n, dim] up.
-
-    Returns:
-        The evidence of each hop's best alignment, 0 where there is none; and the histogram of distinct similarities along these.
-    """
-    ring, hits = Ring(SPAN, vectors.shape[1]), Hits(single=0.6 * evidence.highest)
-    best = np.zeros(len(vectors))
-    along_best = np.zeros(len(BINS) - 1, np.int64)
-    for start in range(0, len(vectors), 512):
-        similarity, rows = library.search(vectors[start : start + 512], NEIGHBOURS)
-        context = evidence.context(vectors[start : start + 512])
-        owners, positions = library.locate(rows)
-        for row, hop in enumerate(range(start, min(start + 512, len(vectors)))):
-            ring.put(hop, vectors[hop], context[row])
-            hits.put(hop, owners[row], positions[row], evidence.of_hit(similarity[row]))
-            proposals = hits.proposals(hop)
-            if proposals:
-                heard = ring.last(SPAN)
-                rival = max(score(heard, proposals, library, evidence), key=lambda found: found.evidence)
-                best[hop] = rival.evidence
-                part = heard.tail(rival.hops)
-                line = Line(rival.hop, rival.position, rival.speed)
-                distinct = part.distinct(along(library, rival.reference_id, line, part.hops))
-                along_best += np.histogram(distinct[part.present], BINS)[0]
-    return best, along_best
 
 
 def _cohort(cache: Path, encoder: Encoder, recipe: Recipe, random: np.random.Generator) -> NDArray[np.float32]:
@@ -202,6 +194,49 @@ def _told_by_level(evidence: Evidence, levels: Mapping[str, Sequence[float]], sa
     for name, found in levels.items():
         say(f"median similarity {middle[name]:.2f} under {name}; in the foreground: {np.mean(np.array(found) >= level):.2f}")
     return replace(evidence, foreground=level, per_speed=per_speed)
+
+
+def _filling(cache: Path, encoder: Encoder, recipe: Recipe, random: np.random.Generator) -> list[NDArray[np.float32]]:
+    """Fingerprint recordings of the train split, which make the catalogue as large as a small one in service."""
+    music = open_split(cache, "train", "music")
+    chosen = random.permutation(len(music))[:FILLING]
+    return [encoder.encode(windows(read(music, int(number))[: FILLING_S * recipe.sample_rate_hz], recipe)) for number in chosen]
+
+
+def _sure(
+    evidence: Evidence,
+    recipe: Recipe,
+    encoder: Encoder,
+    library: MemoryLibrary,
+    sounds: dict[int, NDArray[np.float32]],
+    stored: dict[int, NDArray[np.float32]],
+    foreign: Sequence[NDArray[np.float32]],
+    place: dict[int, int],
+    studio: Studio,
+    random: np.random.Generator,
+) -> tuple[Evidence, list[bool]]:
+    """Fit the confidence to plays told of recordings in every condition, and of unknown ones; return what was right, too."""
+    known: list[tuple[float, bool]] = []
+    unknown: list[tuple[float, bool]] = []
+    hours = [0, 0]
+    for number, sound in sounds.items():
+        for condition in CONDITIONS.values():
+            at_s = float(random.uniform(2.0, len(sound) / recipe.sample_rate_hz - QUERY_S * condition.speed - 2.0))
+            heard = encoder.encode(windows(studio.query(sound, at_s, QUERY_S, condition), recipe))
+            hours[0] += len(heard)
+            known += [(play.evidence, play.reference_id == place[number]) for play in plays(heard, library, evidence, recipe)]
+        hours[1] += len(stored[number])
+        view = library.without([place[number]])
+        unknown += [(play.evidence, False) for play in plays(stored[number], view, evidence, recipe)]
+    for vectors in foreign:
+        hours[1] += len(vectors)
+        unknown += [(play.evidence, False) for play in plays(vectors, library, evidence, recipe)]
+    told = [*known, *unknown]
+    right = [one for _, one in told]
+    weight = [*([1.0] * len(known)), *([hours[0] / hours[1]] * len(unknown))]
+    surprise = [evidence.surprise(nats, library.rows) for nats, _ in told]
+    offset, slope = logistic(surprise, right, weight)
+    return replace(evidence, sure_offset=offset, sure_slope=slope), right
 
 
 def _curve(same: NDArray[np.float64], other: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

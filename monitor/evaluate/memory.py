@@ -5,12 +5,17 @@ Fits `pipeline.ports.Library`; `index/` serves catalogues that stay.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import copy
+from collections.abc import Collection, Sequence
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
 from monitor.messages import Kinship, Reference
+
+COLUMNS = 32768
+"""Rows compared at a time: what is compared stays small."""
 
 
 class MemoryLibrary:
@@ -18,21 +23,32 @@ class MemoryLibrary:
 
     generation = 1
 
-    def __init__(self, names: Sequence[str], vectors: Sequence[NDArray[np.float32]]) -> None:
-        self._names = names
+    def __init__(self, names: Sequence[str], vectors: Sequence[NDArray[np.float32]], columns: int = COLUMNS) -> None:
+        self._names, self._columns = names, columns
+        self._hidden: list[tuple[int, int]] = []
         self._starts = np.cumsum([0, *(len(rows) for rows in vectors)])
         self._table = np.concatenate(vectors).astype(np.float16).astype(np.float32)
         self.rows = len(self._table)
 
+    def without(self, references: Collection[int]) -> MemoryLibrary:
+        """Return the same library, in which a search does not find these references."""
+        view = copy.copy(self)
+        view._hidden = [(int(self._starts[one - 1]), int(self._starts[one])) for one in references]
+        return view
+
     def search(self, vectors: NDArray[np.float32], k: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Find the k nearest rows of each vector; -inf and -1 where there are fewer."""
-        similarity = vectors @ self._table.T
-        rows = np.argpartition(-similarity, k, axis=1)[:, :k] if k < self.rows else np.tile(np.arange(self.rows), (len(vectors), 1))
-        near = np.take_along_axis(similarity, rows, 1)
-        order = np.argsort(-near, axis=1)
-        missing = ((0, 0), (0, k - rows.shape[1]))
-        near, rows = np.take_along_axis(near, order, 1), np.take_along_axis(rows, order, 1)
-        return np.pad(near, missing, constant_values=-np.inf), np.pad(rows, missing, constant_values=-1)
+        asked, table = torch.from_numpy(np.ascontiguousarray(vectors)), torch.from_numpy(self._table)
+        near = torch.full((len(vectors), k), -torch.inf)
+        rows = torch.full((len(vectors), k), -1)
+        for first in range(0, self.rows, self._columns):
+            similarity = asked @ table[first : first + self._columns].T
+            for start, stop in self._hidden:
+                similarity[:, max(start - first, 0) : max(stop - first, 0)] = -torch.inf
+            block, found = similarity.topk(min(k, similarity.shape[1]), dim=1)
+            near, kept = torch.cat([near, block], dim=1).topk(k, dim=1)
+            rows = torch.cat([rows, found + first], dim=1).gather(1, kept)
+        return near.numpy(), torch.where(near == -torch.inf, -1, rows).numpy()
 
     def locate(self, rows: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return reference id and hop of each row."""

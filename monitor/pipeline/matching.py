@@ -24,8 +24,6 @@ NEIGHBOURS = 8
 WHOLE_PLACES = 3
 """Places at which a short recording counts as heard whole: it may be a hop early or late."""
 DAY_S = 86400.0
-KINSHIP = 1.15
-"""More evidence than the fitted tail asks for: that was fitted on strangers, and recordings of one artist are more alike."""
 
 
 class Matcher:
@@ -52,8 +50,8 @@ class Matcher:
         per_hop = self._settings.false_alarms_per_day * self._recipe.hop_s / DAY_S
         wholes = WHOLE_PLACES * library.shorter(SPAN)
         self._needed = Needed(
-            anywhere=KINSHIP * self._evidence.needed(library.rows, per_hop),
-            whole=KINSHIP * self._evidence.needed(wholes, per_hop),
+            anywhere=self._evidence.needed(library.rows, per_hop),
+            whole=self._evidence.needed(wholes, per_hop),
             places=library.rows,
             wholes=wholes,
         )

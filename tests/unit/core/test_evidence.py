@@ -19,6 +19,8 @@ EVIDENCE = Evidence(
     shared=0.1,
     tail_offset=2.0,
     tail_slope=0.5,
+    sure_offset=-4.0,
+    sure_slope=1.0,
     recipe="abc",
 )
 
@@ -52,8 +54,9 @@ def test_an_empty_or_tiny_catalogue_never_needs_less_than_nothing() -> None:
     assert EVIDENCE.needed(1, 0.9) == 0.0
 
 
-def test_confidence_is_even_where_a_quarter_of_an_hour_brings_one_by_chance() -> None:
-    even = EVIDENCE.needed(5000, 1 / 1800)
+def test_confidence_is_a_logistic_curve_over_the_surprise() -> None:
+    even = EVIDENCE.needed(5000, math.exp(-4.0))
+    assert EVIDENCE.surprise(even, 5000) == pytest.approx(4.0)
     assert EVIDENCE.confidence(even, 5000) == pytest.approx(0.5)
     assert EVIDENCE.confidence(even + 10, 5000) == pytest.approx(1 / (1 + math.exp(-5)))
     assert EVIDENCE.confidence(even, 50_000) < 0.5

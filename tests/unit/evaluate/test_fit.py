@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from monitor.core.recipe import Recipe
-from monitor.evaluate.fit import BINS, HIGHEST_NATS, LOWEST_NATS, _curve, best_evidence, windows
+from monitor.evaluate.fit import BINS, HIGHEST_NATS, LOWEST_NATS, _curve, windows
 from monitor.evaluate.memory import MemoryLibrary
+from monitor.evaluate.unknown import best_evidence
 from tests.unit.core.stories import EVIDENCE, Air, fingerprints, recording
 
 
@@ -37,7 +38,7 @@ def test_the_best_evidence_is_high_where_something_known_is_played_and_low_elsew
     library = MemoryLibrary(["a", "b"], [fingerprints(song) for song in songs])
     air = Air(60)
     air.play(songs[1], 20.0, to_s=20.0)
-    best, along_best = best_evidence(air.heard(), library, EVIDENCE)
+    best, along_best = best_evidence(air.heard(), library, EVIDENCE, BINS)
     assert along_best.sum() > 120  # a line has many windows
     assert best.shape == (120,)
     assert best[50:78].min() > 40
