@@ -206,6 +206,8 @@ class Daemon:
         engine.warm_up()
         self._hub.metrics.set_encoder(name=engine.recipe.name, recipe=engine.recipe.hash, device=str(engine.device))
         self._hub.readiness.set_encoder(repr(engine))
+        matcher = self._settings.matcher
+        self._hub.metrics.set_budget(false_alarms_per_day=matcher.false_alarms_per_day, decoy_share=matcher.decoy_share)
         return engine
 
     async def _open_library(self, previous: faiss_store.Snapshot | None) -> faiss_store.Snapshot:

@@ -37,6 +37,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "encoder.max_batch": (1, 65536),
     "encoder.max_wait_s": (0.0, 10.0),
     "matcher.false_alarms_per_day": (1e-6, 1e6),
+    "matcher.decoy_share": (0.0, 1.0),
     "matcher.min_play_s": (1.0, 600.0),
     "matcher.bridge_s": (0.0, 600.0),
     "matcher.ring_s": (10.0, 86400.0),

@@ -181,6 +181,14 @@ class LedgerStateChanged(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class DecoyHeard(Fact):
+    """References that cannot be on air would have been told: false alarms, for certain."""
+
+    stream: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class DetectionTold(Fact):
     """A detection was handed to the outbox."""
 

@@ -101,6 +101,8 @@ class MatcherSettings:
 
     false_alarms_per_day: float = 1.0
     """False detections the operator accepts per station and day; the evidence needed follows from it and the catalogue's size."""
+    decoy_share: float = 0.1
+    """Share of the references whose mirror image is listened for too, to watch that budget; 0 to 1, 0 switches it off."""
     min_play_s: float = 2.0
     """Plays shorter than this are not told."""
     bridge_s: float = 10.0

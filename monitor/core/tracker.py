@@ -167,6 +167,10 @@ class Tracker:
             self._end(play)
         return self._said()
 
+    def busy(self, hop: int) -> bool:
+        """Say whether anything is on air, or was within the last SPAN hops."""
+        return bool(self._live) or any(past.last_hop > hop - SPAN for past in self._past)
+
     def _said(self) -> list[PlayEvent]:
         """Put what there is to say into events, each play's names as they are known at the end of this step."""
         saying, self._saying = self._saying, []

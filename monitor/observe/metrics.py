@@ -66,6 +66,7 @@ class Metrics:
             facts.BatchMatched: self._matched,
             facts.QueuesMeasured: self._queues,
             facts.DeviceMeasured: self._device,
+            facts.DecoyHeard: self._decoy,
             facts.DetectionTold: self._detection,
             facts.WindowsAnalysed: self._windows_analysed,
             facts.AirtimeWritten: self._airtime_written,
@@ -109,6 +110,11 @@ class Metrics:
         """Say which encoder runs where."""
         self._encoder.clear()
         self._encoder.labels(name, recipe, device).set(1)
+
+    def set_budget(self, *, false_alarms_per_day: float, decoy_share: float) -> None:
+        """Say what the operator allows, and how much of the catalogue watches it."""
+        self._budget.set(false_alarms_per_day)
+        self._decoy_share.set(decoy_share)
 
     def exposition(self) -> bytes:
         """Write everything in Prometheus' text format."""
@@ -172,6 +178,9 @@ class Metrics:
             "Sum of one minus the confidence of the plays told: how many of them are wrong, if confidence is right.",
             ["station"],
         )
+        self._decoys = self._counter(
+            "monitor_matcher_decoys_total", "Recordings played backwards that would have been told: false alarms.", ["station"]
+        )
         self._of_station = (
             self._restarts,
             self._sound_s,
@@ -187,6 +196,7 @@ class Metrics:
             self._expected_s,
             self._uncertainty_s,
             self._doubt,
+            self._decoys,
         )
 
     def _make_pipeline_metrics(self) -> None:
@@ -206,6 +216,8 @@ class Metrics:
         self._search_s = self._histogram("monitor_matcher_search_seconds", "Time to look a batch up in the index.", FAST_S)
         self._track_s = self._histogram("monitor_matcher_track_seconds", "Time to track a batch's alignments.", FAST_S)
         self._behind_s = self._histogram("monitor_matcher_behind_seconds", "Age of a batch's oldest window at its result.", SLOW_S)
+        self._decoy_share = self._gauge("monitor_matcher_decoy_share_ratio", "Share of the recordings listened for backwards.")
+        self._budget = self._gauge("monitor_matcher_budget_per_day", "False alarms allowed per station and day.")
         self._latency_s = self._histogram(
             "monitor_detection_latency_seconds", "From the first second of a play on air to its first event.", SLOW_S
         )
@@ -329,6 +341,9 @@ class Metrics:
 
     def _device(self, fact: facts.DeviceMeasured) -> None:
         self._device_bytes.set(fact.memory_bytes)
+
+    def _decoy(self, fact: facts.DecoyHeard) -> None:
+        self._decoys.labels(fact.stream).inc(fact.count)
 
     def _detection(self, fact: facts.DetectionTold) -> None:
         self._detections.labels(fact.stream, fact.kind.value).inc()

@@ -14,8 +14,9 @@ from monitor.core.alignment import SPAN
 from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
 from monitor.core.tracker import Needed, Tracker, TrackerLimits
-from monitor.facts import BatchMatched, Tell
+from monitor.facts import BatchMatched, DecoyHeard, Tell
 from monitor.messages import Embeddings, PlayEvent
+from monitor.pipeline.decoys import Decoys
 from monitor.pipeline.ports import Library
 from monitor.settings import MatcherSettings
 
@@ -41,6 +42,7 @@ class Matcher:
             update_every_hops=round(settings.update_every_s / recipe.hop_s),
         )
         self._trackers: dict[str, Tracker] = {}
+        self._decoys = Decoys(settings.decoy_share, self._limits, evidence) if settings.decoy_share else None
         self.library = library
         self.swap(library)
 
@@ -74,13 +76,13 @@ class Matcher:
         searched_s = time.monotonic()
         events: list[PlayEvent] = []
         for index, stream in enumerate(embeddings.streams):
-            events += self._tracker(stream).step(
-                int(embeddings.hops[index]),
-                (embeddings.vectors[index], context[index]),
-                (found[index], positions[index], similarity[index]),
-                self.library,
-                needed=self._needed,
-            )
+            hop, fingerprint = int(embeddings.hops[index]), (embeddings.vectors[index], context[index])
+            hits, tracker = (found[index], positions[index], similarity[index]), self._tracker(stream)
+            events += tracker.step(hop, fingerprint, hits, self.library, needed=self._needed)
+            if self._decoys:
+                heard = self._decoys.listen(stream, hop, fingerprint, hits, self.library, needed=self._needed)
+                if heard and not tracker.busy(hop):
+                    self._tell(DecoyHeard(stream=stream, count=heard))
         now_s = time.monotonic()
         self._tell(
             BatchMatched(
@@ -121,6 +123,8 @@ class Matcher:
     def close(self, stream: str) -> list[PlayEvent]:
         """End the plays of a stream that is over."""
         tracker = self._trackers.pop(stream, None)
+        if self._decoys:
+            self._decoys.forget(stream)
         return tracker.close(self.library) if tracker else []
 
     def close_all(self) -> list[PlayEvent]:

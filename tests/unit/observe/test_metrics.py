@@ -25,6 +25,7 @@ EXAMPLES: list[facts.Fact] = [
     facts.WindowsDropped(stream="a", count=3, where="batcher"),
     facts.BatchEncoded(windows=64, capacity=256, took_s=0.02, oldest_waited_s=0.2),
     facts.BatchMatched(windows=64, search_s=0.01, track_s=0.002, behind_s=0.6),
+    facts.DecoyHeard(stream="a", count=2),
     facts.QueuesMeasured(windows=30, windows_limit=400, batches=2),
     facts.DeviceMeasured(memory_bytes=5_000_000),
     facts.DetectionTold(stream="a", kind=EventKind.STARTED, reference="7", confidence=0.75, latency_s=3.2),
