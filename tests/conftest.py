@@ -13,6 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
+
+settings.register_profile("monitor", deadline=None)  # how long an example takes is the machine's business, not the test's
+settings.load_profile("monitor")
 
 _ALSO = ("/usr/sbin", "/sbin", "/usr/local/sbin")
 """Debian keeps servers where a user's PATH does not look."""
