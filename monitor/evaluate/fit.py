@@ -5,9 +5,8 @@ smoothed and made to rise: those of heard windows with the stored window at the 
 counts the same), and those with others. For following, the others are windows of any other recording. For finding, recordings
 whose package is not in the catalogue, speech and noise are looked up as a stream would be, and the others are the windows along the
 best alignments that turn up: the rivals that a true one has to beat. They are chosen window by window and would make a long weak
-alignment count for too little, so the curve for finding is the mean of the two. The tail (`unknown.py`) is that of recordings whose
-siblings, of the same package and often by the same hand, are in the catalogue, but not they themselves. The confidence
-(`sure.py`) is fitted to what is then told of known and unknown recordings at a loose budget.
+alignment count for too little, so the curve for finding is the mean of the two. The tail (`unknown.py`) is that of the same unknown
+streams. The confidence (`sure.py`) is fitted to what is then told of known and unknown recordings at a loose budget.
 """
 
 from __future__ import annotations
@@ -95,20 +94,16 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     place = {number: at for at, number in enumerate(tracks, start=1)}
     siblings = {number: [place[one] for one in tracks if music.packages[one] == music.packages[number]] for number in tracks}
     foreign = [encoder.encode(windows(stretch(clips), recipe)) for clips in (voices, noises)]
+    strange = [(stored[number], library.without(siblings[number])) for number in tracks]
+    strange += [(vectors, library) for vectors in foreign]
     rivals = sum(
-        (best_evidence(stored[number], library.without(siblings[number]), evidence, BINS)[1] for number in tracks[::RIVALS_EVERY]),
-        sum((best_evidence(vectors, library, evidence, BINS)[1] for vectors in foreign), np.zeros(len(BINS) - 1, np.int64)),
+        (best_evidence(*one, evidence, BINS)[1] for one in [*strange[::RIVALS_EVERY], *strange[-len(foreign) :]]),
+        np.zeros(len(BINS) - 1, np.int64),
     )
     _, against_rivals = _curve(same, rivals)
     evidence = replace(evidence, nats=np.mean([evidence.nats, against_rivals], axis=0, dtype=np.float32))
     say(f"curve for finding: {int(rivals.sum())} windows of rivals, {library.rows} fingerprints in the catalogue")
-    found = tail(
-        [
-            *(best_evidence(stored[number], library.without([place[number]]), evidence, BINS)[0] for number in tracks),
-            *(best_evidence(vectors, library, evidence, BINS)[0] for vectors in foreign),
-        ],
-        library.rows,
-    )
+    found = tail([best_evidence(*one, evidence, BINS)[0] for one in strange], library.rows)
     say(f"tail: {found}")
     evidence = replace(evidence, tail_offset=found.offset, tail_slope=found.slope)
     evidence, right = _sure(evidence, recipe, encoder, library, sounds, stored, foreign, place, studio, random)
