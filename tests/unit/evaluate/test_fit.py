@@ -33,7 +33,7 @@ def test_the_curve_of_two_normal_distributions_is_their_log_ratio() -> None:
     assert 8.5 < nats[-1] <= HIGHEST_NATS
 
 
-def test_the_best_evidence_is_high_where_something_known_is_played_and_low_elsewhere() -> None:
+def test_what_is_known_is_the_same_sound_and_what_is_not_gets_little_evidence() -> None:
     songs = [recording(seed, 30) for seed in (1, 2)]
     library = MemoryLibrary(["a", "b"], [fingerprints(song) for song in songs])
     air = Air(60)
@@ -41,5 +41,5 @@ def test_the_best_evidence_is_high_where_something_known_is_played_and_low_elsew
     best, along_best = best_evidence(air.heard(), library, EVIDENCE, BINS)
     assert along_best.sum() > 120  # a line has many windows
     assert best.shape == (120,)
-    assert best[50:78].min() > 40
+    assert np.isnan(best[50:78]).all()
     assert best[:38].max() < 15
