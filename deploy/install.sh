@@ -15,6 +15,7 @@
 # --deps names a Python environment that holds the dependencies already (a machine without PyPI, a container's image). DESTDIR installs into
 # a folder instead of this machine, for packages. Needs ffmpeg, python3-venv and, unless --deps is given, gcc, python3-dev and portaudio19-dev.
 set -euo pipefail
+shopt -s inherit_errexit # or what fails within $( ) would go on
 cd "$(dirname "$0")/.."
 
 say() { printf 'install: %s\n' "$*" >&2; }

@@ -128,6 +128,19 @@ def test_an_interrupted_installation_is_done_again(machine: Machine) -> None:
     assert (release / "lib/monitor/errors.py").exists()
 
 
+def test_dependencies_that_could_not_be_installed_are_not_taken_for_complete(machine: Machine) -> None:
+    """Within $( ) bash goes on after an error, unless told not to: half a set of dependencies would have been used for ever."""
+    broken = machine.source / "broken-python"
+    broken.write_text('#!/bin/sh\nmkdir -p "$3/bin"\nprintf "#!/bin/sh\\nexit 3\\n" >"$3/bin/python"\nchmod +x "$3/bin/python"\n')
+    broken.chmod(0o755)
+    environ = {**os.environ, "DESTDIR": str(machine.root), "PYTHON": str(broken)}
+    done = subprocess.run([machine.source / "deploy/install.sh"], env=environ, capture_output=True, text=True, check=False)
+    assert done.returncode != 0
+    assert list(machine.home.glob("deps-*")), "it was begun"
+    assert not list(machine.home.glob("deps-*/.complete"))
+    assert not (machine.home / "current").exists()
+
+
 def test_uninstalling_leaves_what_is_the_operators(machine: Machine) -> None:
     machine.install()
     machine.config.write_text("# mine\n")

@@ -5,7 +5,8 @@
 cd / || exit
 note() { echo "$1=$2" >>/trial.txt; }
 show() { systemctl show monitor.service --value -p "$1"; }
-figure() { curl -s http://127.0.0.1:9464/metrics | grep -v '^#' | grep -F "$1 " | cut -d' ' -f2; }
+page() { /usr/bin/python3 -c 'import urllib.request as r; print(r.urlopen("http://127.0.0.1:9464/metrics").read().decode())' 2>/dev/null; }
+figure() { page | grep -v '^#' | grep -F "$1 " | cut -d' ' -f2; }
 wait_for() { # command, seconds
   local left=$(($2 * 5))
   until eval "$1"; do
@@ -19,7 +20,7 @@ systemctl start broker.service
 systemctl start monitor.service
 note start $?
 note active "$(show ActiveState)"
-note user "$(ps -o user= -p "$(show MainPID)")"
+note user "$(stat -c %U "/proc/$(show MainPID)")"
 note ready_said "$(journalctl -u monitor.service -o cat | grep -c '"monitoring"')"
 wait_for '[ "$(figure monitor_broker_connected)" = 1.0 ]' 30
 note broker "$(figure monitor_broker_connected)"
@@ -48,7 +49,7 @@ note restarts "$(show NRestarts)"
 
 systemctl stop monitor.service
 note stopped "$(show Result) $(show ExecMainStatus)"
-note left_over "$(pgrep -c ffmpeg)"
+note left_over "$(cat /proc/[0-9]*/comm 2>/dev/null | grep -c ffmpeg)"
 
 # 78: a person must change something; systemd leaves it alone.
 echo 'prot = 1' >>/etc/monitor/config.toml
