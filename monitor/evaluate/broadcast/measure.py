@@ -27,7 +27,7 @@ from monitor.evaluate.broadcast.chromaprint import Chromaprints, best_choice, ch
 from monitor.evaluate.broadcast.failures import failures
 from monitor.evaluate.broadcast.heard import Heard, hear, raw_chromaprint
 from monitor.evaluate.broadcast.impostors import Impostors
-from monitor.evaluate.broadcast.judge import TWIN, Verdict, judge, segment
+from monitor.evaluate.broadcast.judge import Verdict, judge, segment
 from monitor.evaluate.broadcast.material import DEMO, UP, Material, Role, open_material
 from monitor.evaluate.broadcast.oracle import Known, ask
 from monitor.evaluate.broadcast.page import Outcome, Wish, page
@@ -46,8 +46,8 @@ BASE_RECORDINGS, BASE_S = 300, 100.0
 UNKNOWN = "unknown"
 DOUBTFUL = ("speech -18 dB", "jingles 2-3 s", "jingles 3-5 s", "unknown", "whole")
 """Conditions that are matched at the loose budget too."""
-KIN = 0.05
-"""A stranger of whose windows more than this share is all but the same as a known one's is no stranger."""
+SAME, KIN = 0.9, 0.05
+"""A stranger of whose windows more than this share is so alike to some known one is no stranger."""
 ASKED = 3
 """Every so many windows of it are asked."""
 
@@ -175,7 +175,7 @@ def _no_strangers(material: Material, real: Mapping[str, NDArray[np.float32]]) -
     found = {}
     for one in material.role(Role.STRANGER):
         alike = real[one.name][::ASKED] @ table.T
-        same = alike.max(axis=1) >= TWIN
+        same = alike.max(axis=1) >= SAME
         if same.mean() > KIN:
             found[one.name] = known[int(np.searchsorted(ends, np.median(alike.argmax(axis=1)[same]), side="right"))]
     return found

@@ -174,5 +174,17 @@ def _alarm_table(outcome: Outcome) -> str:
         "\n".join(lines)
         + "\n\nUnknown music (in front and under speech), speech, noise and silence. A larger catalogue at a budget as many times "
         "larger decides alike and meets that many times the chances, so `came / allowed` is the same; its rivals are not searched "
-        "here.\n"
+        f"here.{_expected(outcome)}\n"
+    )
+
+
+def _expected(outcome: Outcome) -> str:
+    """Say what the ladder means for the budget that is set, at three sizes."""
+    seen = next((step for step in outcome.steps if step.alarms), None)
+    if seen is None:
+        return " No alarm came at any budget."
+    budget, share = outcome.wish.settings.false_alarms_per_day, seen.per_day / seen.budget
+    return (
+        f" With the ratio at the smallest budget where any came, {share:.2f}: {budget * share:.2f} false alarms a station-day where "
+        f"{budget:g} are allowed, at 1,000, 10,000 and 100,000 recordings."
     )
