@@ -65,12 +65,14 @@ def test_the_page_has_its_tables_and_its_pictures(run: tuple[Path, list[str]]) -
     assert "| foreground |" in (out / "readme.md").read_text(encoding="utf-8")
 
 
-def test_a_second_run_hears_nothing_again_and_says_the_same(run: tuple[Path, list[str]]) -> None:
+def test_a_second_run_renders_nothing_again_and_says_the_same(run: tuple[Path, list[str]]) -> None:
+    """With what the encoder made of one scene gone, as after a change of the encoder, the scene is still there as it was sent."""
     out, arguments = run
+    next((out / "heard").glob("foreground-*-heard-*")).unlink()
     kept = {path: path.stat().st_mtime_ns for path in (out / "heard").iterdir()}
     before = (out / "broadcast.json").read_bytes()
     assert main(arguments) == 0
-    assert {path: path.stat().st_mtime_ns for path in (out / "heard").iterdir()} == kept
+    assert {path: path.stat().st_mtime_ns for path in kept} == kept
     assert (out / "broadcast.json").read_bytes() == before
 
 

@@ -1,7 +1,8 @@
-"""What the monitor's encoder made of each scene, kept in a file, so that another matcher can be measured on it in no time.
+"""What the monitor hears of each scene, kept in files: another encoder or matcher is measured in a fraction of the time.
 
-Knows how a scene becomes sound, is sent, decoded and fingerprinted (the product's own decoder, framing and encoder). A file's
-name is a digest of all that went into it: the scene, the things made for it, the encoder.
+Knows how a scene becomes sound, is sent and decoded (the product's own decoder), and what the encoder makes of it (the
+product's own framing). What was sent is kept apart from what an encoder made of it. A file's name is a digest of all that went
+into it: the scene, the things made for it, and the encoder.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -62,7 +64,8 @@ def hear(
         chromaprint: Conditions that are also fingerprinted by fpcalc.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    paths = [_path(folder, scene, programme, recipe, chroma=scene.condition in chromaprint) for scene in programme.scenes]
+    sent = [folder / _name("sent", scene, programme, scene.condition in chromaprint) for scene in programme.scenes]
+    paths = [folder / _name("heard", scene, programme, scene.condition in chromaprint, recipe.hash) for scene in programme.scenes]
     with ThreadPoolExecutor(1, thread_name_prefix="studio") as studio:
         ahead: dict[int, Future[Sent]] = {}
         try:
@@ -70,25 +73,39 @@ def hear(
                 for later in range(number, min(number + AHEAD, len(paths))):
                     if later not in ahead and not paths[later].exists():
                         wanted = programme.scenes[later]
-                        ahead[later] = studio.submit(_sent, desk, wanted, recipe, chroma=wanted.condition in chromaprint)
-                sent = ahead.pop(number, None)
-                yield _load(scene, path) if sent is None else _encode(scene, sent.result(), encoder, recipe, path)
+                        chroma = wanted.condition in chromaprint
+                        ahead[later] = studio.submit(_sent, desk, wanted, recipe, sent[later], chroma=chroma)
+                sound = ahead.pop(number, None)
+                yield _load(scene, path) if sound is None else _encode(scene, sound.result(), encoder, recipe, path)
         finally:
             studio.shutdown(cancel_futures=True)
 
 
-def _path(folder: Path, scene: Scene, programme: Programme, recipe: Recipe, *, chroma: bool) -> Path:
+def _name(what: str, scene: Scene, programme: Programme, *made_with: object) -> str:
     used = [programme.made[element.name] for element in scene.elements if element.name in programme.made]
-    digest = hashlib.sha256(repr((VERSION, scene, used, recipe.hash, chroma)).encode()).hexdigest()
-    return folder / f"{scene.name.replace(' ', '-')}-{digest[:16]}.npz"
+    digest = hashlib.sha256(repr((VERSION, scene, used, made_with)).encode()).hexdigest()
+    return f"{scene.name.replace(' ', '-')}-{what}-{digest[:16]}.npz"
 
 
-def _sent(desk: Desk, scene: Scene, recipe: Recipe, *, chroma: bool) -> Sent:
-    """Render, send and decode a scene."""
+def _sent(desk: Desk, scene: Scene, recipe: Recipe, path: Path, *, chroma: bool) -> Sent:
+    """Render, send and decode a scene, unless that was done before."""
+    if path.exists():
+        with np.load(path) as kept:
+            return kept["samples"].astype(np.float32), kept["chromaprint"]
     with tempfile.TemporaryDirectory(prefix="monitor-broadcast-") as folder:
         file = send(desk.mix(scene), scene.chain, scene.codec, Path(folder))
         printed = raw_chromaprint(file) if chroma else np.zeros(0, np.uint32)
-        return np.concatenate(list(decode(file, recipe)))[: round(scene.length_s * recipe.sample_rate_hz)], printed
+        samples = np.concatenate(list(decode(file, recipe)))[: round(scene.length_s * recipe.sample_rate_hz)].astype(np.float16)
+    _keep(path, samples=samples, chromaprint=printed)
+    return samples.astype(np.float32), printed
+
+
+def _keep(path: Path, **arrays: NDArray[Any]) -> None:
+    """Write a file, whole or not at all."""
+    draft = path.with_suffix(".growing")
+    with draft.open("wb") as file:
+        np.savez(file, allow_pickle=False, **arrays)
+    draft.rename(path)
 
 
 def raw_chromaprint(file: Path) -> NDArray[np.uint32]:
@@ -110,10 +127,7 @@ def _encode(scene: Scene, sent: Sent, encoder: Encoder, recipe: Recipe, path: Pa
     started_s = time.perf_counter()
     vectors = np.concatenate([part.vectors for part in replay.fingerprints(scene.name, [samples], encoder, recipe)])
     heard = Heard(scene=scene, vectors=vectors, chromaprint=printed, encode_s=time.perf_counter() - started_s)
-    draft = path.with_suffix(".growing")
-    with draft.open("wb") as file:
-        np.savez(file, vectors=vectors, chromaprint=printed, encode_s=heard.encode_s)
-    draft.rename(path)
+    _keep(path, vectors=vectors, chromaprint=printed, encode_s=np.array(heard.encode_s))
     return heard
 
 

@@ -185,6 +185,6 @@ def _expected(outcome: Outcome) -> str:
         return " No alarm came at any budget."
     budget, share = outcome.wish.settings.false_alarms_per_day, seen.per_day / seen.budget
     return (
-        f" With the ratio at the smallest budget where any came, {share:.2f}: {budget * share:.2f} false alarms a station-day where "
-        f"{budget:g} are allowed, at 1,000, 10,000 and 100,000 recordings."
+        f" With the ratio at the smallest budget where any came ({share:.2f}): {budget * share:.2f} false alarms a station-day "
+        f"where {budget:g} are allowed, at 1,000, 10,000 and 100,000 recordings."
     )
