@@ -56,7 +56,7 @@ install_deps() { # prints the Python to use
     say "installing what it needs into ${folder#"$root"} (some 7 GB)"
     rm -rf "$folder"
     "${PYTHON:-python3}" -m venv "$folder" >&2 || refuse "no virtual environment; install python3-venv (apt-get install python3-venv)."
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt . >&2
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[openvino]' >&2
     "$folder/bin/python" -m pip uninstall --quiet -y broadcast-monitor >&2
     touch "$folder/.complete"
   fi

@@ -142,7 +142,7 @@ class Engine:
                 self._on_cuda(sound)
         torch.cuda.current_stream(self.device).wait_stream(aside)
         graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(graph):
+        with torch.cuda.device(self.device), torch.cuda.graph(graph):
             vectors = self._on_cuda(sound)
         return graph, sound, vectors
 
