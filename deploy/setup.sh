@@ -62,6 +62,8 @@ fi
 if [ "${1:-}" = test ]; then
   have icecast2 || missing+=(icecast2)
   have mosquitto || [ -x /usr/sbin/mosquitto ] || missing+=(mosquitto)
+  have faketime || missing+=(faketime)
+  have openssl || missing+=(openssl)
   have promtool || missing+=(prometheus)
   have amtool || missing+=(prometheus-alertmanager)
   have systemd-nspawn || missing+=(systemd-container)

@@ -197,7 +197,7 @@ def _truth(record: Record, heard: dict[EVENT_KEY, bytes]) -> dict[str, Any]:
         starts = [datetime.fromisoformat(content["start"]).timestamp() - off_s for off_s in {off_s for _, off_s in record.clock}]
         clip = Path(content["reference"].get("path", "")).name
         began_s = record.on_air_utc_s[content["station"]]
-        aired = [step * (PIECE_S + TALK_S) + TALK_S for step in range(4) if ON_AIR[(number + step) % len(ON_AIR)] == clip]
+        aired = [step * (PIECE_S + TALK_S) for step in range(4) if ON_AIR[(number + step) % len(ON_AIR)] == clip]
         ok = any(-SLACK_S <= (start - began_s) % round_s - at < PIECE_S + SLACK_S for start in starts for at in aired)
         right, wrong = right + ok, wrong + (not ok)
     return {"plays that were on air then": right, "plays that were not": wrong}

@@ -35,7 +35,7 @@ class Fault:
 
     kind: Kind
     at_s: float
-    """Seconds since the daemon first monitored."""
+    """Seconds since the daemon first monitored; in the short form only those count in which it does."""
     for_s: float
     """How long it lasts."""
     step_s: float = 0.0
@@ -75,20 +75,23 @@ def by_chance(seed: int, length_s: float) -> list[Fault]:
 
 
 def in_order() -> list[Fault]:
-    """Return one of each kind, some at once, in well under a minute: the short form."""
+    """Return one of each kind, some at once, in a quarter of a minute of monitoring: the short form."""
     return [
-        Fault(kind=Kind.CLOCK_STEPPED, at_s=3.0, for_s=0.0, step_s=-3600.0),
-        Fault(kind=Kind.NETWORK_DEAF, at_s=4.0, for_s=4.0),
-        Fault(kind=Kind.DISK_FULL, at_s=5.0, for_s=3.0),
-        Fault(kind=Kind.BROKER_KILLED, at_s=9.0, for_s=1.0),
-        Fault(kind=Kind.DAEMON_RELOADED, at_s=9.5, for_s=2.0),
-        Fault(kind=Kind.NETWORK_CUT, at_s=12.0, for_s=2.0),
-        Fault(kind=Kind.CLOCK_STEPPED, at_s=13.0, for_s=0.0, step_s=86_400.0),
-        Fault(kind=Kind.DAEMON_KILLED, at_s=15.0, for_s=0.0),
-        Fault(kind=Kind.BROKER_FORGOT, at_s=15.5, for_s=3.0),
-        Fault(kind=Kind.NETWORK_HALF_OPEN, at_s=28.0, for_s=3.0),
-        Fault(kind=Kind.CLOCK_STEPPED, at_s=29.0, for_s=0.0, step_s=0.0),
-        Fault(kind=Kind.BROKER_HUNG, at_s=32.0, for_s=3.0),
+        Fault(kind=Kind.CLOCK_STEPPED, at_s=4.0, for_s=0.0, step_s=-3600.0),
+        Fault(kind=Kind.NETWORK_DEAF, at_s=4.2, for_s=1.5),
+        Fault(kind=Kind.DISK_FULL, at_s=4.5, for_s=1.5),
+        Fault(kind=Kind.DAEMON_RELOADED, at_s=6.0, for_s=0.5),
+        Fault(kind=Kind.BROKER_KILLED, at_s=6.2, for_s=0.3),
+        Fault(kind=Kind.BROKER_FORGOT, at_s=8.0, for_s=0.3),
+        Fault(kind=Kind.DAEMON_KILLED, at_s=8.2, for_s=0.0),
+        Fault(kind=Kind.NETWORK_CUT, at_s=8.5, for_s=0.5),
+        Fault(kind=Kind.CLOCK_STEPPED, at_s=10.0, for_s=0.0, step_s=86_400.0),
+        Fault(kind=Kind.NETWORK_STALLED, at_s=10.5, for_s=1.5),
+        Fault(kind=Kind.BROKER_HUNG, at_s=12.5, for_s=1.5),
+        Fault(kind=Kind.BROKER_STOPPED, at_s=14.5, for_s=0.3),
+        Fault(kind=Kind.DAEMON_STOPPED, at_s=14.7, for_s=0.0),
+        Fault(kind=Kind.NETWORK_HALF_OPEN, at_s=15.2, for_s=1.5),
+        Fault(kind=Kind.CLOCK_STEPPED, at_s=15.5, for_s=0.0, step_s=0.0),
     ]
 
 

@@ -31,8 +31,9 @@ ON_AIR = (
 )
 """Recordings of the demo that are in the catalogue and on air."""
 PIECE_S, TALK_S = 22.0, 3.0
-"""How long each is on air, and the voice before it."""
-FAKETIME = "/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1"
+"""How long each is on air, and the voice after it."""
+FAKETIME = next((str(found) for found in Path("/usr/lib").glob("*/faketime/libfaketimeMT.so.1")), "")
+"""Debian's package faketime; empty where it is not installed."""
 DISK_BYTES = 64 * 2**20
 
 
@@ -41,7 +42,7 @@ def stations(radio: Radio, folder: Path, count: int) -> dict[str, str]:
     urls = {}
     for number in range(count):
         order = [ON_AIR[(number + step) % len(ON_AIR)] for step in range(4)]
-        parts = [part for name in order for part in ((VOICE, 5.0 * number, TALK_S), (LISTED / name, 10.0 + number, PIECE_S))]
+        parts = [part for name in order for part in ((LISTED / name, 10.0 + number, PIECE_S), (VOICE, 5.0 * number, TALK_S))]
         urls[f"station-{number + 1}"] = radio.add(
             f"station-{number + 1}", programme(folder, f"station-{number + 1}", *parts), loop=True
         )

@@ -63,7 +63,7 @@ def read(log: Path) -> list[Heard]:
     return [Heard(line["at"], line["topic"], line["retained"], line["payload"].encode()) for line in lines]
 
 
-def retained(port: int, prefix: str, within_s: float = 3.0) -> dict[str, bytes]:
+def retained(port: int, prefix: str, within_s: float = 1.5) -> dict[str, bytes]:
     """Return what the broker tells somebody who has just come."""
     found: dict[str, bytes] = {}
     client = paho.Client(paho.CallbackAPIVersion.VERSION2)
