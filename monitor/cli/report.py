@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import itertools
 import sys
 from pathlib import Path
 from typing import Any
@@ -43,8 +44,9 @@ def run(arguments: argparse.Namespace) -> int:
         raise ReportError("--merge-gap: must not be negative")
     with stored.open_history(arguments) as history:
         names = stored.stations(history, arguments.station)
-        plays = history.plays(names, when.from_utc_s, when.to_utc_s)
-    found = airplays(plays, when.from_utc_s, when.to_utc_s, merge_gap_s=arguments.merge_gap)
+        span = (when.from_utc_s, when.to_utc_s)
+        each = [airplays(history.plays([name], *span), *span, merge_gap_s=arguments.merge_gap) for name in names]
+    found = sorted(itertools.chain(*each), key=lambda one: (one.start_utc_s, one.station))
     rows = layout.rows(found, when.zone)
     try:
         if form == "xlsx":

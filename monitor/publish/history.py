@@ -20,6 +20,8 @@ from monitor.publish.outbox import APPLICATION_ID, VERSION
 
 STEP = 500
 """Messages read at once."""
+LONGEST_S = 86400.0
+"""No play lasts longer: so far back it may have begun."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,8 +70,8 @@ class History:
 
         An event is found by what it says itself: of a play of which only the end lies within, only the last events are.
         """
-        where = f"station IN ({_marks(stations)}) AND start_utc_s < ? AND end_utc_s >= ?"
-        yield from self._select(where, (*stations, to_utc_s, from_utc_s))
+        where = f"station IN ({_marks(stations)}) AND start_utc_s >= ? AND start_utc_s < ? AND end_utc_s >= ?"
+        yield from self._select(where, (*stations, from_utc_s - LONGEST_S, to_utc_s, from_utc_s))
 
     def sequence(self, station: str, first: int, last: int) -> Iterator[Event]:
         """Yield what is stored of a station's events `first` to `last`, both included."""
@@ -78,21 +80,26 @@ class History:
     def plays(self, stations: Sequence[str], from_utc_s: float, to_utc_s: float) -> list[dict[str, Any]]:
         """Return the last event of every play that was on air between these times, by start; retracted ones too."""
         where = (
-            f"station IN ({_marks(stations)}) AND start_utc_s < ? AND end_utc_s > ?"
+            f"station IN ({_marks(stations)}) AND start_utc_s >= ? AND start_utc_s < ? AND end_utc_s > ?"
             " AND NOT EXISTS (SELECT 1 FROM message AS later WHERE later.play = message.play AND later.number > message.number)"
         )
-        found = [event.content for event in self._select(where, (*stations, to_utc_s, from_utc_s))]
+        found = [event.content for event in self._select(where, (*stations, from_utc_s - LONGEST_S, to_utc_s, from_utc_s))]
         return sorted(found, key=lambda content: (content["start"], content["station"], content["sequence"]))
 
     def _select(self, where: str, values: Sequence[object]) -> Iterator[Event]:
-        query = (
-            "SELECT number, station, sequence, stored_utc_s, delivered_utc_s, payload FROM message"
-            f" WHERE number > ? AND {where} ORDER BY number LIMIT {STEP}"
-        )
-        last = 0
-        while True:
+        """Find the events once, by indexes alone, then read them step by step; what is pruned meanwhile is left out."""
+        with self._mapped():
+            numbers = [
+                row[0] for row in self._database.execute(f"SELECT number FROM message WHERE {where} ORDER BY number", values)
+            ]
+        for at in range(0, len(numbers), STEP):
+            some = numbers[at : at + STEP]
+            query = (
+                "SELECT number, station, sequence, stored_utc_s, delivered_utc_s, payload FROM message"
+                f" WHERE number IN ({_marks(some)}) ORDER BY number"
+            )
             with self._mapped():
-                rows = self._database.execute(query, (last, *values)).fetchall()
+                rows = self._database.execute(query, some).fetchall()
             for number, station, sequence, stored_utc_s, delivered_utc_s, text in rows:
                 yield Event(
                     number=number,
@@ -102,9 +109,6 @@ class History:
                     delivered_utc_s=delivered_utc_s,
                     content=json.loads(text),
                 )
-            if len(rows) < STEP:
-                return
-            last = rows[-1][0]
 
     def _open(self) -> sqlite3.Connection:
         address = f"file:{quote(str(self._path.absolute()))}?mode=ro"
@@ -134,5 +138,5 @@ class History:
             raise OutboxError(f"outbox {self._path}: cannot be read ({error}); run this as the user of the monitor") from error
 
 
-def _marks(stations: Sequence[str]) -> str:
-    return ", ".join("?" * len(stations))
+def _marks(values: Sequence[object]) -> str:
+    return ", ".join("?" * len(values))

@@ -51,7 +51,8 @@ def airplays(events: Iterable[Mapping[str, Any]], from_utc_s: float, to_utc_s: f
     Returns:
         By start.
     """
-    found = [_read(event) for event in events if event["type"] != "retracted"]
+    known: dict[str, Mapping[str, Any]] = {}
+    found = [_read(event, known) for event in events if event["type"] != "retracted"]
     cut = [_cut(one, from_utc_s, to_utc_s) for one in found if one.start_utc_s < to_utc_s and one.end_utc_s > from_utc_s]
     merged: list[Airplay] = []
     last: dict[tuple[str, Any], int] = {}
@@ -66,14 +67,15 @@ def airplays(events: Iterable[Mapping[str, Any]], from_utc_s: float, to_utc_s: f
     return sorted(merged, key=lambda one: (one.start_utc_s, one.station))
 
 
-def _read(event: Mapping[str, Any]) -> Airplay:
+def _read(event: Mapping[str, Any], known: dict[str, Mapping[str, Any]]) -> Airplay:
+    """Read an event; recordings in `known` are shared, since a month has few of them and many plays."""
     start_utc_s, end_utc_s = (datetime.fromisoformat(event[name]).timestamp() for name in ("start", "heard_until"))
     return Airplay(
         station=event["station"],
         start_utc_s=start_utc_s,
         end_utc_s=end_utc_s,
         seconds=end_utc_s - start_utc_s,
-        reference=event["reference"],
+        reference=known.setdefault(repr(event["reference"]), event["reference"]),
         confidence=event["confidence"],
         usage=event.get("usage", "unknown"),
         complete=event.get("complete", False),
