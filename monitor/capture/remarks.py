@@ -13,7 +13,8 @@ from collections import deque
 LONGEST_TITLE = 256
 _WORDS = 12
 """Errors that are kept; ffmpeg says what matters last."""
-_ERROR = re.compile(r"^(?!\[tee @)((?:\[[^\]]*\] )?)(?:\[(?:error|fatal|panic)\] (.*)|\[warning\] (HTTP error .*))")
+_ERROR = re.compile(r"^(?!\[(?:tee|data) @)((?:\[[^\]]*\] )?)(?:\[(?:error|fatal|panic)\] (.*)|\[warning\] (HTTP error .*))")
+"""Lines of errors, without those of the muxers for timed metadata where a stream has none."""
 _INPUT = re.compile(r"^\[info\] Input #0, (.+?), from ")
 _TITLE = re.compile(r"^\[https? @ [^\]]*\] \[verbose\] Metadata update for StreamTitle: ?(.*)")
 

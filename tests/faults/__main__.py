@@ -28,7 +28,8 @@ _HEAD = (
     "recover s",
     "truly away s",
     "programme missed s",
-    "gap told s",
+    "media time skips s",
+    "ledger: not received s",
     "losses",
     "reason told",
     "note",
@@ -61,7 +62,7 @@ class Report:
         """Return it as a table."""
         lines = ["| " + " | ".join(_HEAD) + " |", "|---" * len(_HEAD) + "|"]
         for row in self.rows:
-            times = (row.detect_s, row.recover_s, row.unavailable_s, row.missed_s, row.gap_s)
+            times = (row.detect_s, row.recover_s, row.unavailable_s, row.missed_s, row.gap_s, row.ledger_s)
             shown = [row.case, row.source, *("-" if time_s is None else f"{time_s:.1f}" for time_s in times), str(row.restarts)]
             lines.append("| " + " | ".join([*shown, row.reason, row.note]) + " |")
         neighbour = (
@@ -84,7 +85,7 @@ async def run(groups: tuple[tuple[Case, ...], ...], *, short: bool) -> Report:
         healthy = Mount(server, "healthy", files)
         try:
             await asyncio.to_thread(healthy.start)
-            async with Listener(stream("healthy", server.url("healthy"))) as neighbour:
+            async with Listener(stream("healthy", server.url("healthy")), folder) as neighbour:
                 await neighbour.heard()
                 world = World(files=files, icecast=server, folder=folder, short=short)
                 for group in groups:

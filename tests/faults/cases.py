@@ -44,7 +44,9 @@ class Row:
     missed_s: int = 0
     """Whole seconds of the programme never heard."""
     gap_s: float = 0.0
-    """What the daemon's media time leaves out: what it says was not received."""
+    """What the daemon's media time leaves out."""
+    ledger_s: float | None = None
+    """What the ledger holds for not received."""
     restarts: int = 0
     reason: str = ""
     note: str = ""
@@ -99,7 +101,8 @@ async def observe(
         back_s = await listener.heard(lost.at_s)
     row.recover_s = back_s - mended_s if lost else None
     row.unavailable_s = mended_s - broken_s
-    row.missed_s = listener.missed_s(broken_s - warm_s / 2, time.time() - after_s / 2)
+    window = (broken_s - warm_s / 2, time.time() - after_s / 2)
+    row.missed_s, row.ledger_s = listener.missed_s(*window), listener.not_received_s(*window)
     row.gap_s = listener.gaps_s(broken_s)
     row.restarts = listener.restarts(broken_s)
     row.reason = lost.fact.reason if lost else ""  # type: ignore[attr-defined]
@@ -115,7 +118,7 @@ async def icecast_restarts(world: World) -> Row:
     await asyncio.to_thread(server.start)
     try:
         await asyncio.to_thread(mount.start)
-        async with Listener(stream("restart", server.url("live"))) as listener:
+        async with Listener(stream("restart", server.url("live")), world.folder) as listener:
 
             async def begin() -> None:
                 await asyncio.to_thread(server.stop)
@@ -138,7 +141,7 @@ def _through_a_proxy(case: str, fault: Fault, for_s: float, kind: str = "mp3") -
         try:
             async with (
                 TcpProxy(world.icecast.port) as proxy,
-                Listener(stream(mount.path[1:], f"http://127.0.0.1:{proxy.port}{mount.path}")) as listener,
+                Listener(stream(mount.path[1:], f"http://127.0.0.1:{proxy.port}{mount.path}"), world.folder) as listener,
             ):
 
                 async def begin() -> None:
@@ -161,7 +164,7 @@ def _answered(case: str, answer: Callable[[int], bytes], for_s: float = 8.0) -> 
         try:
             async with (
                 TcpProxy(world.icecast.port) as proxy,
-                Listener(stream(mount.path[1:], f"http://127.0.0.1:{proxy.port}{mount.path}")) as listener,
+                Listener(stream(mount.path[1:], f"http://127.0.0.1:{proxy.port}{mount.path}"), world.folder) as listener,
             ):
 
                 async def say(writer: asyncio.StreamWriter) -> None:
@@ -196,7 +199,7 @@ async def format_change_on_reconnect(world: World) -> Row:
     mount = Mount(world.icecast, "changing", world.files)
     await asyncio.to_thread(mount.start)
     try:
-        async with Listener(stream("changing", world.icecast.url("changing"))) as listener:
+        async with Listener(stream("changing", world.icecast.url("changing")), world.folder) as listener:
 
             async def begin() -> None:
                 mount.stop()
@@ -215,7 +218,7 @@ async def format_change_in_the_middle(world: World) -> Row:
     datagrams = Datagrams(world.files["ts"], port)
     datagrams.start()
     try:
-        async with Listener(stream("ts-change", f"udp://127.0.0.1:{port}")) as listener:
+        async with Listener(stream("ts-change", f"udp://127.0.0.1:{port}"), world.folder) as listener:
 
             async def begin() -> None:
                 datagrams.stop()
@@ -236,7 +239,7 @@ async def endless_silence(world: World) -> Row:
     datagrams = Datagrams(world.files["ts"], port)
     datagrams.start()
     try:
-        async with Listener(stream("silence", f"udp://127.0.0.1:{port}")) as listener:
+        async with Listener(stream("silence", f"udp://127.0.0.1:{port}"), world.folder) as listener:
             quiet = Datagrams(world.files["ts"], port)
 
             async def begin() -> None:
@@ -264,7 +267,9 @@ def _datagrams(case: str, fault: Fault, for_s: float) -> Case:
             datagrams = Datagrams(world.files["ts"], relay.port)
             datagrams.start()
             stack.callback(datagrams.stop)
-            listener = await stack.enter_async_context(Listener(stream(case.replace(" ", "-"), f"udp://127.0.0.1:{port}")))
+            listener = await stack.enter_async_context(
+                Listener(stream(case.replace(" ", "-"), f"udp://127.0.0.1:{port}"), world.folder)
+            )
 
             async def begin() -> None:
                 relay.set(fault)
@@ -286,7 +291,7 @@ def _hls(case: str, fault: str, for_s: float) -> Case:
         folder.mkdir()
         async with Hls(folder, world.files["ts"]).running() as origin:
             settings = stream(folder.name, f"http://127.0.0.1:{origin.port}/live.m3u8", no_data_timeout_s=8.0)
-            async with Listener(settings) as listener:
+            async with Listener(settings, world.folder) as listener:
 
                 async def refuse(_: web.Request) -> web.StreamResponse:
                     raise web.HTTPNotFound
@@ -320,7 +325,7 @@ async def burst_on_connecting(world: World) -> Row:
     await asyncio.sleep(8.0)
     opened_s = time.time()
     try:
-        async with Listener(stream("burst", world.icecast.url("burst"))) as listener:
+        async with Listener(stream("burst", world.icecast.url("burst")), world.folder) as listener:
             first_s = await listener.heard()
             await asyncio.sleep(WARM_S)
             burst = sum(
@@ -363,7 +368,7 @@ async def fast_sender(world: World) -> Row:
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     try:
         port = server.sockets[0].getsockname()[1]
-        async with Listener(stream("fast", f"http://127.0.0.1:{port}/")) as listener:
+        async with Listener(stream("fast", f"http://127.0.0.1:{port}/"), world.folder) as listener:
             await listener.heard()
             await asyncio.sleep(WARM_S)
             before_s, _ = listener.clock_error_s()

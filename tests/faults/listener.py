@@ -6,11 +6,18 @@ import asyncio
 import time
 from contextlib import aclosing
 from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
 
 from monitor.capture import FfmpegSource
+from monitor.core.framing import Framer
 from monitor.core.recipe import Recipe
-from monitor.facts import Fact, SoundDamaged, SoundLost, StreamRestarted, StreamStateChanged
-from monitor.messages import Chunk, StreamState
+from monitor.facts import Fact, SoundDamaged, SoundLost, StreamRestarted, StreamStateChanged, WindowsAnalysed
+from monitor.ledger.book import Book
+from monitor.ledger.keeping import Ledger
+from monitor.ledger.reading import read
+from monitor.messages import AirState, Chunk, StreamState
 from monitor.settings import StreamSettings
 from tests.faults.programme import missed_s
 
@@ -31,15 +38,23 @@ class Listener:
     """A source of the daemon's, read to memory."""
 
     settings: StreamSettings
+    folder: Path
+    """Where its ledger lies."""
     chunks: list[Chunk] = field(default_factory=list)
     at_s: list[float] = field(default_factory=list)
     """When each chunk came, on the wall clock."""
     told: list[Told] = field(default_factory=list)
+    _framer: Framer = field(default_factory=lambda: Framer(RECIPE))
     _source: FfmpegSource | None = None
+    _ledger: Ledger | None = None
+    _book: Book | None = None
     _task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Listener:
-        self._source = FfmpegSource(self.settings, RECIPE, lambda fact: self.told.append(Told(at_s=time.time(), fact=fact)))
+        self._source = FfmpegSource(self.settings, RECIPE, self._tell)
+        self._book = Book(self._path, keep_days=1.0)
+        self._ledger = Ledger(self._book, RECIPE, lambda _, position: self._utc_s(position), lambda _: None)
+        self._ledger.set_stations({self.settings.name: self.settings.silence_db})
         self._task = asyncio.create_task(self._listen(self._source))
         return self
 
@@ -47,12 +62,49 @@ class Listener:
         assert self._task is not None
         self._task.cancel()
         await asyncio.gather(self._task, return_exceptions=True)
+        assert self._book is not None
+        self._book.close()
+
+    @property
+    def _path(self) -> Path:
+        return self.folder / f"ledger-{self.settings.name}.db"
+
+    def _tell(self, fact: Fact) -> None:
+        self.told.append(Told(at_s=time.time(), fact=fact))
+        if self._ledger is not None:
+            self._ledger.tell(fact)
+
+    def _utc_s(self, position: int) -> tuple[float, float]:
+        assert self._source is not None
+        return self._source.utc_s(position)
+
+    def _analyse(self, chunk: Chunk) -> None:
+        """Stand in for the analysis: all that was heard is music, as loud as it is."""
+        assert self._ledger is not None
+        for window in self._framer.push(chunk):
+            power = max(float(np.mean(window.samples**2)), 1e-12)
+            self._ledger.tell(
+                WindowsAnalysed(
+                    streams=(chunk.stream,),
+                    hops=np.array([window.hop]),
+                    music=np.ones(1, np.float32),
+                    level_db=np.array([10 * np.log10(power)], np.float32),
+                )
+            )
+
+    def not_received_s(self, from_s: float, to_s: float) -> float:
+        """Close the ledger's account, and return what it holds for not received between two wall times."""
+        assert self._ledger is not None
+        self._ledger.tick(over=True)
+        airtime = read(self._path, self.settings.name, from_s, to_s)
+        return sum(one.end_s - one.start_s for one in airtime.intervals if one.state is AirState.NOT_RECEIVED)
 
     async def _listen(self, source: FfmpegSource) -> None:
         async with aclosing(source.chunks()) as sound:
             async for chunk in sound:
                 self.chunks.append(chunk)
                 self.at_s.append(time.time())
+                self._analyse(chunk)
 
     async def heard(self, after_s: float = 0.0, *, limit_s: float = 60.0) -> float:
         """Wait until sound has come after a time; return when."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.faults import cases
 from tests.faults.__main__ import run
 
@@ -21,6 +23,7 @@ async def test_what_breaks_comes_back_and_its_neighbour_notices_nothing(need: Ca
         assert row.missed_s <= row.unavailable_s + 6.0, row
         assert row.recover_s is None or row.recover_s < 15.0, row
         assert row.restarts <= 8, row
+        assert row.ledger_s == pytest.approx(row.missed_s, abs=2.0), row  # missed are whole seconds
     assert rows["half-open connection"].reason == "no sound for 5 s"
     assert 3.0 < (rows["half-open connection"].detect_s or 0.0) < 8.0
     assert "404 Not Found" in rows["playlist 404"].reason

@@ -201,6 +201,28 @@ async def test_timed_metadata_of_hls_is_a_hint_at_its_place(tmp_path: Path) -> N
         assert hint is None or hint.kind is HintKind.ID3
 
 
+@pytest.mark.parametrize(
+    ("sides", "channel", "pitch_hz", "level"),
+    [
+        ("0.5*sin(2*PI*440*t)|-0.5*sin(2*PI*440*t)", Channel.MIX, None, 0.0),
+        ("0.5*sin(2*PI*440*t)|-0.5*sin(2*PI*440*t)", Channel.PHASE_SAFE, 440, 0.354),
+        ("0.5*sin(2*PI*440*t)|0.5*sin(2*PI*440*t)", Channel.PHASE_SAFE, 440, 0.354),
+        ("0.5*sin(2*PI*440*t)|0.25*sin(2*PI*880*t)", Channel.LEFT, 440, 0.354),
+        ("0.5*sin(2*PI*440*t)|0.25*sin(2*PI*880*t)", Channel.RIGHT, 880, 0.177),
+    ],
+)
+async def test_what_is_made_of_two_channels(
+    tmp_path: Path, sides: str, channel: Channel, pitch_hz: float | None, level: float
+) -> None:
+    file = tmp_path / "pair.flac"
+    make = ["ffmpeg", "-v", "error", "-nostdin", "-f", "lavfi", "-i", f"aevalsrc={sides}:d=3:s=44100", str(file)]
+    await asyncio.to_thread(subprocess.run, make, check=True, timeout=20)
+    heard = await hear(str(file), channel=channel, realtime=False)
+    assert heard.level == pytest.approx(level, abs=0.005)
+    if pitch_hz:
+        assert heard.pitch_hz == pytest.approx(pitch_hz, abs=5)
+
+
 async def test_the_wrap_of_the_senders_clock_is_no_hole(tmp_path: Path) -> None:
     wrapping = ("-c:a", "mp2", "-muxdelay", "0", "-output_ts_offset", "95440.7", "-f", "mpegts")  # 3 s before 2**33 / 90000
     file = await asyncio.to_thread(tone, tmp_path / "wrap.ts", *wrapping, hz=440, seconds=6)

@@ -12,6 +12,7 @@ def test_errors_are_kept_and_chatter_is_not() -> None:
         "[http @ 0x1] [warning] HTTP error 404 Not Found",
         "[warning] something odd",
         "[tee @ 0x3] [error] Slave muxer #2 failed: Invalid argument, continuing with 2/3 slaves.",  # no timed metadata there
+        "[data @ 0x4] [error] No streams to mux were specified",
         "[error] http://a.example/x: Server returned 404 Not Found",
         "[tls @ 0x2] [fatal] no",
     ):
