@@ -128,3 +128,36 @@ def test_what_the_broker_refuses_is_logged_once_for_each_reason_and_once_when_it
 def test_lost_detections_say_why(hub: Hub, lines: list[Any]) -> None:
     hub.tell(facts.DetectionsLost(count=3, reason="full"))
     assert [(line["event"], line["count"], line["reason"]) for line in lines] == [("detections lost", 3, "full")]
+
+
+def test_the_summary_tells_what_an_operator_asks_first(hub: Hub) -> None:
+    hub.set_streams(["a", "b", "c"])
+    assert hub.readiness.summary == "0 of 3 stations heard, 0.0 s behind, broker away (not yet connected)"
+    hub.tell(facts.StreamStateChanged(stream="a", state=StreamState.ONLINE))
+    hub.tell(facts.StreamStateChanged(stream="b", state=StreamState.SILENT))
+    hub.tell(facts.BatchMatched(windows=3, search_s=0.01, track_s=0.01, behind_s=0.64))
+    hub.tell(facts.BrokerStateChanged(connected=True))
+    assert hub.readiness.summary == "2 of 3 stations heard, 1 of them silent, 0.6 s behind, broker connected"
+    hub.tell(facts.BrokerStateChanged(connected=False, reason="refused"))
+    hub.tell(facts.OutboxChanged(depth=7, oldest_utc_s=1.0))
+    hub.tell(facts.DetectionsWaiting(count=2, reason="disk full"))
+    hub.tell(facts.CatalogRefused(reason="other weights"))
+    assert hub.readiness.summary.endswith(
+        "broker away (refused), 7 events wait for it, 2 detections in memory only, newer catalogue refused"
+    )
+
+
+def test_a_refused_catalogue_that_is_gone_is_said(hub: Hub, lines: list[Any]) -> None:
+    """A generation that could not be read, and was put back: until then readiness told of it for ever."""
+    hub.tell(facts.CatalogLoaded(generation=1, references=1, fingerprints=1, index_kind="flat", took_s=0.1))
+    hub.tell(facts.CatalogRefused(reason="damaged"))
+    hub.tell(facts.CatalogCurrent())
+    assert "refused" not in next(check.detail for check in hub.readiness.checks() if check.name == "catalog")
+    assert [level for level, _ in loud(lines)] == ["info", "error", "info"]
+
+
+def test_measurements_are_no_lines(hub: Hub, lines: list[Any]) -> None:
+    hub.tell(facts.QueuesMeasured(windows=1, windows_limit=2, batches=0))
+    hub.tell(facts.ClockMeasured(stream="a", uncertainty_s=0.2))
+    hub.tell(facts.DeviceMeasured(memory_bytes=0))
+    assert lines == []

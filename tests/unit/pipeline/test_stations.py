@@ -219,3 +219,12 @@ async def test_a_reload_tries_what_was_broken_at_once(world: World) -> None:
     await settle()
     assert world.tapes["broken"] is not first
     await world.stations.stop()
+
+
+async def test_clocks_are_known_of_stations_that_were_heard_and_are_still_there(world: World) -> None:
+    assert world.stations.uncertainties_s() == {}
+    await world.stations.apply([ENDLESS])
+    await settle()
+    assert world.stations.uncertainties_s() == {"endless": 0.0}
+    await world.stations.apply([])
+    assert world.stations.uncertainties_s() == {}
