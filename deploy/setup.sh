@@ -69,6 +69,7 @@ if [ "${1:-}" = test ]; then
   have systemd-nspawn || missing+=(systemd-container)
   have sqlite3 || missing+=(sqlite3)
   have shellcheck || missing+=(shellcheck)
+  have fpcalc || missing+=(libchromaprint-tools)
   have yamllint || missing+=(yamllint)
   have systemd-analyze || missing+=(systemd)
   have fluidsynth || missing+=(fluidsynth)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,16 @@ def test_the_page_has_its_tables_and_its_pictures(run: tuple[Path, list[str]]) -
         assert f"{picture}.png" in page
         assert (out / f"{picture}.png").stat().st_size > 5000
     assert "| foreground |" in (out / "readme.md").read_text(encoding="utf-8")
+
+
+def test_chromaprint_finds_the_music_in_front_in_the_same_sound(need: Callable[[str], Path], run: tuple[Path, list[str]]) -> None:
+    """In front, in one station's minutes, it does; the voice hides the rest from it."""
+    need("fpcalc")
+    page = (run[0] / "broadcast.md").read_text(encoding="utf-8")
+    table = page[page.index("## Chromaprint") :]
+    f1 = {cells[1].strip(): cells[2].strip() for line in table.splitlines() if len(cells := line.split("|")) == 8}
+    assert float(f1["foreground"]) > 0.8
+    assert float(f1["speech -6 dB"]) < 0.5
 
 
 def test_a_second_run_renders_nothing_again_and_says_the_same(run: tuple[Path, list[str]]) -> None:

@@ -30,7 +30,7 @@ from monitor.evaluate.broadcast.impostors import Impostors
 from monitor.evaluate.broadcast.judge import Verdict, judge, segment
 from monitor.evaluate.broadcast.material import DEMO, UP, Material, Role, open_material
 from monitor.evaluate.broadcast.oracle import Known, ask
-from monitor.evaluate.broadcast.page import Outcome, Wish, page
+from monitor.evaluate.broadcast.page import Outcome, Wish, page, readme
 from monitor.evaluate.broadcast.plan import programme
 from monitor.evaluate.broadcast.render import Desk
 from monitor.evaluate.broadcast.score import Segment, matches, seconds
@@ -267,7 +267,7 @@ def _write(out: Path, outcome: Outcome) -> str:
     plots.timelines(out / "timelines.png", [first[name] for name in summaries])
     text = page(outcome, summaries, bins, loose)
     (out / "broadcast.md").write_text(text, encoding="utf-8")
-    (out / "readme.md").write_text(tables.readme_table(summaries.values()), encoding="utf-8")
+    (out / "readme.md").write_text(readme(outcome, summaries), encoding="utf-8")
     (out / "failures.txt").write_text("\n".join(failures(outcome.verdicts, outcome.known)) + "\n", encoding="utf-8")
     every = {**summaries, "all": outcome.all()}
     figures = {name: {"seconds": asdict(one.seconds), "matches": asdict(one.matches)} for name, one in every.items()}

@@ -62,6 +62,23 @@ class Outcome:
         return {name: summarise(name, [one for one in self.verdicts if one.scene.condition == name], self.known) for name in names}
 
 
+def readme(outcome: Outcome, summaries: Mapping[str, Summary]) -> str:
+    """Write what goes into the README: on what it was measured, the short table, and what was said of the unknown."""
+    wish, every, catalogue = outcome.wish, outcome.all(), outcome.catalogue
+    text = (
+        f"`monitor evaluate broadcast --split {wish.split} --hours {wish.hours:g} --seed {wish.seed}`: {every.hours:.1f} "
+        "station-hours of free music from package registries (nearly all instrumental) and human speech, each scene through its own "
+        f"studio processing and codec; {catalogue.recordings} recordings in the catalogue, {len(catalogue.stored)} of them real, the "
+        f"others made up; encoder {outcome.recipe.name} ({outcome.recipe.hash}). F1, precision and recall are in seconds, by the rules "
+        "of BAF; the oracle is told where every recording is and only has to believe it.\n"
+    )
+    right = sum(bool(one.told) for one in every.found)
+    said = f"In all {every.hours:.1f} h: {len(every.false)} false detections; {right} of {len(every.found)} plays found.\n"
+    if unknown := summaries.get("unknown"):
+        said += f"In {unknown.hours:.1f} h of unknown music, speech, noise and silence: {len(unknown.false)} false detections.\n"
+    return "\n".join([text, tables.readme_table([*summaries.values(), every]), said])
+
+
 def page(outcome: Outcome, summaries: Mapping[str, Summary], bins: Sequence[tables.Bin], loose: Sequence[tables.Bin]) -> str:
     """Write the page in Markdown."""
     wish, hours = outcome.wish, sum(one.hours for one in summaries.values())
