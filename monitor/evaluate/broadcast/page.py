@@ -66,11 +66,12 @@ def readme(outcome: Outcome, summaries: Mapping[str, Summary]) -> str:
     """Write what goes into the README: on what it was measured, the short table, and what was said of the unknown."""
     wish, every, catalogue = outcome.wish, outcome.all(), outcome.catalogue
     text = (
-        f"`monitor evaluate broadcast --split {wish.split} --hours {wish.hours:g} --seed {wish.seed}`: {every.hours:.1f} "
-        "station-hours of free music from package registries (nearly all instrumental) and human speech, each scene through its own "
-        f"studio processing and codec; {catalogue.recordings} recordings in the catalogue, {len(catalogue.stored)} of them real, the "
-        f"others made up; encoder {outcome.recipe.name} ({outcome.recipe.hash}). F1, precision and recall are in seconds, by the rules "
-        "of BAF; the oracle is told where every recording is and only has to believe it.\n"
+        f"`monitor evaluate broadcast --split {wish.split} --hours {wish.hours:g} --seed {wish.seed}`: "
+        f"{every.hours:.1f} station-hours of free music from package registries (nearly all instrumental) and human speech, each "
+        f"scene through its own studio processing and codec; {catalogue.recordings} recordings in the catalogue, "
+        f"{len(catalogue.stored)} of them real, the others made up; encoder {outcome.recipe.name} ({outcome.recipe.hash}). F1, "
+        "precision and recall are in seconds, by the rules of BAF; the oracle is told where every recording is and only has to "
+        "believe it.\n"
     )
     right = sum(bool(one.told) for one in every.found)
     said = f"In all {every.hours:.1f} h: {len(every.false)} false detections; {right} of {len(every.found)} plays found.\n"
