@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -144,6 +145,8 @@ class Sheet:
                 file = row[name].strip()
                 if not file:
                     raise CatalogError(f"{path}, line {reader.line_num}: no {name}; give the audio file's name")
+                if "\0" in file:
+                    raise CatalogError(f"{path}, line {reader.line_num}: {name} holds a zero byte; save the sheet as UTF-8 text")
                 if (key := (path.parent / file).absolute().resolve()) in self._rows:
                     raise CatalogError(f"{path}, line {reader.line_num}: {file} stands there twice; keep one of the lines")
                 self._rows[key] = row
@@ -156,7 +159,7 @@ class Sheet:
 
     def missing(self) -> list[Path]:
         """Return the files it names that are not there."""
-        return [path for path in self._rows if not path.exists()]
+        return [path for path in self._rows if not os.path.exists(path)]  # noqa: PTH110 - Path.exists raises where a name is too long
 
 
 class Sheets:

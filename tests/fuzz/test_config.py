@@ -42,7 +42,7 @@ def judged(content: bytes, environ: dict[str, str] | None = None) -> Settings | 
         return found
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(tables())
 def test_values_keys_and_sections_of_any_kind(text: str) -> None:
     judged(text.encode("utf-8", "surrogatepass"))

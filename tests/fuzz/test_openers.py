@@ -52,7 +52,7 @@ NAMES = (
 RECIPE = Recipe(name="any")
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(NAMES)
 def test_encoder_and_device(name: str) -> None:
     for ask in (find, pick_device):
@@ -78,7 +78,7 @@ def test_catalogue_and_outbox(name: str) -> None:
         assert agreed in ([True, True], [False, False]), "`monitor check` and the daemon"
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(NAMES)
 @example("http://u:p@h:99999/")
 @example("rtsp://[::1")

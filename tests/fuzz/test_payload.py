@@ -80,7 +80,7 @@ def detections(draw: st.DrawFn) -> Detection:
     )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(deadline=None, max_examples=100)
 @given(detections(), st.integers(1, 2**63 - 1))
 def test_every_detection_keeps_the_schema(detection: Detection, sequence: int) -> None:
     text = payload.encode(payload.describe(detection, sequence=sequence))
@@ -116,7 +116,7 @@ def test_a_number_that_is_none_is_refused_or_said(detection: Detection, field: s
     json.loads(text, parse_constant=pytest.fail)
 
 
-@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(st.lists(st.tuples(detections(), st.booleans()), max_size=4) | st.sampled_from(["open again", "deliver"]), max_size=8)
 )
