@@ -35,7 +35,7 @@ SURE_S = 1.0
 STEP_S = 0.25
 """Sound whose ends lie farther apart in UTC than it is long has lost something in between."""
 MOST_HELD = 20_000
-"""Intervals of one station in memory while the disk takes none: some days of talk and music."""
+"""Intervals of one station in memory while the disk takes none: some days of talk and music. As many plays of all stations."""
 PRUNE_S = 3600.0
 
 Place = Callable[[str, int], tuple[float, float]]
@@ -190,6 +190,8 @@ class Ledger:
                 title=reference.title,
             )
         )
+        if len(self._plays) > MOST_HELD:
+            del self._plays[next(iter(self._plays))]
         if one := self._stations.get(detection.station):
             one.plays.pop(detection.id, None)
             if not gone:
