@@ -227,10 +227,11 @@ def _chromaprint(scenes: Sequence[Heard], material: Material, out: Path) -> str:
     """Ask fpcalc and Chromaprint's rule about the same scenes; return a table."""
     kept = out / "chromaprint.npz"
     names = [one.name for one in material.role(Role.KNOWN)]
+    references: dict[str, NDArray[np.uint32]] = {}
     if kept.exists():
         with np.load(kept) as file:
             references = {name: file[name] for name in names if name in file.files}
-    else:
+    if len(references) < len(names):
         references = {name: raw_chromaprint(material.file(name)) for name in names}
         np.savez(kept, allow_pickle=False, **references)
     printed = Chromaprints(references)

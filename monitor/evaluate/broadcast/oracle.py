@@ -3,8 +3,8 @@
 Knows where every play is, in which recording, at which speed, and what the encoder made of it. The oracle says a play as soon
 as the evidence summed along the true line, begun wherever it is best begun, reaches what the false-alarm budget asks for; it
 says it for the stretch that holds most evidence. It has no rivals, no search that may miss and nothing to be unsure of but the
-windows themselves. What it does not find, no matcher on these fingerprints and this evidence finds; what it finds and the
-matcher does not, is the matcher's.
+windows themselves. What it finds and the matcher does not, is the matcher's; what it does not find, a matcher can only find by
+asking for less, as it may of a long weak stretch.
 """
 
 from __future__ import annotations
