@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import re
 import socket
 import threading
 from collections.abc import Iterator
@@ -115,7 +116,7 @@ def serving() -> Iterator[Serving]:
     made.close()
 
 
-@settings(deadline=None, max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(deadline=None, max_examples=200, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.binary(max_size=300) | requests() | st.lists(requests(), min_size=2, max_size=3).map(b"".join))
 @example(b"")
 @example(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03")  # TLS
@@ -128,8 +129,7 @@ def test_any_bytes_leave_it_as_it_was(serving: Serving, caplog: pytest.LogCaptur
         answer = serving.ask(request, 0.05)
         well = serving.ask(b"GET /livez HTTP/1.0\r\n\r\n")
     assert well.startswith(b"HTTP/1.0 200 OK"), well
-    assert not answer or answer.startswith(b"HTTP/1."), answer
-    assert not answer.startswith((b"HTTP/1.1 5", b"HTTP/1.0 5")), answer
+    assert not answer or re.match(rb"HTTP/[01]\.[019] [1234]\d\d ", answer), answer
     assert [record.getMessage() for record in caplog.records] == []
     for fact in serving.told:
         assert isinstance(fact, RequestRefused)
