@@ -131,7 +131,7 @@ async def test_zeros_without_end_are_given_up_with_patience() -> None:
             await writer.drain()
 
     async with server(serve) as port:
-        chunks, facts = await listen(f"http://127.0.0.1:{port}/live", for_s=6.0)
+        chunks, facts = await listen(f"http://127.0.0.1:{port}/live", for_s=4.0)
     assert chunks == []
     assert 1 <= len(reasons(facts)) <= 6
     assert served <= 7
@@ -189,12 +189,12 @@ async def test_a_flood_of_datagrams_costs_the_neighbour_nothing(tmp_path: Path) 
 
     flooding = threading.Thread(target=flood)
     async with server(serve) as web:
-        neighbour = asyncio.create_task(listen(f"http://127.0.0.1:{web}/live", for_s=9.0, name="neighbour"))
-        await asyncio.sleep(2.0)
+        neighbour = asyncio.create_task(listen(f"http://127.0.0.1:{web}/live", for_s=6.5, name="neighbour"))
+        await asyncio.sleep(1.0)
         began_s = time.monotonic()
         flooding.start()
         try:
-            chunks, facts = await listen(f"udp://127.0.0.1:{port}", for_s=6.0)
+            chunks, facts = await listen(f"udp://127.0.0.1:{port}", for_s=4.5)
         finally:
             stop.set()
             await asyncio.to_thread(flooding.join)
@@ -205,7 +205,7 @@ async def test_a_flood_of_datagrams_costs_the_neighbour_nothing(tmp_path: Path) 
     assert chunks == []
     assert reasons(facts)
     assert reasons(told) == []
-    assert len(healthy) > 20
+    assert len(healthy) > 10
     assert [chunk.position for chunk in healthy] == list(range(0, 2000 * len(healthy), 2000))
 
 
