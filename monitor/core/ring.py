@@ -45,6 +45,15 @@ class Heard:
             present=self.present[first:],
         )
 
+    def head(self, count: int) -> Heard:
+        """Return the first `count` hops."""
+        return Heard(
+            newest=self.newest - len(self) + count,
+            vectors=self.vectors[:count],
+            context=self.context[:count],
+            present=self.present[:count],
+        )
+
     def similarity(self, stored: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the inner product [n] of what was heard and stored fingerprints [n, dim]."""
         plain: NDArray[np.float32] = np.einsum("nd,nd->n", self.vectors, stored)

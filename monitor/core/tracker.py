@@ -37,6 +37,10 @@ LONG_FACTOR = 2.6
 """How many times the needed evidence is asked for then, on the curve for following, which is kinder to weak windows."""
 BEGUN, ENDED = 1.0, 2.5
 """Hops from its beginning, and before its last fingerprint (which is half silence), at which a recording has been heard whole."""
+BEGINNING_NATS = 8.0
+"""How much evidence it is worth that a place lets the recording begin where the evidence does."""
+RESTART_S = 10.0
+"""A recording that begins again so long after a play of it began is a second play; sooner, the first place was mistaken."""
 LOOK_EVERY = 4
 """Hops between lookups while a play is clearly heard."""
 UNHEARD = 4
@@ -100,6 +104,11 @@ class TrackerLimits:
     """0: a running play is not told again."""
 
 
+def _likeliest(found: Alignment) -> float:
+    """Order alignments, the likeliest first: of two as good, recordings are rather played from their beginning."""
+    return -found.evidence - (BEGINNING_NATS if abs(found.at(found.hop - found.hops + 1)) <= BEGUN else 0.0)
+
+
 class Tracker:
     """Plays of one stream. It is told hop after hop; it never asks."""
 
@@ -155,7 +164,7 @@ class Tracker:
         proposals = [(who, at) for who, at in self._hits.proposals(hop) if references.hops(who) and not self._on_line(who, at, hop)]
         if proposals:
             heard = self._ring.last(SPAN)
-            for candidate in sorted(score(heard, proposals, references, self._evidence), key=lambda one: -one.evidence):
+            for candidate in sorted(score(heard, proposals, references, self._evidence), key=_likeliest):
                 if candidate.evidence >= needed.anywhere * HINT_SHARE:
                     self._consider(candidate, heard)
         return self._said()
@@ -300,8 +309,11 @@ class Tracker:
         End the one it repeats, and take back those that it explains away.
         """
         number, bridge = self._count + 1, self._limits.bridge_hops
-        begun = LivePlay(number, found, self._ring, self._references, self._evidence, bridge=bridge, others=recent)
         same = [one for one in self._live if one.reference_id == found.reference_id]
+        others = [one for one in recent if one not in same]
+        begun = LivePlay(number, found, self._ring, self._references, self._evidence, bridge=bridge, others=others)
+        for past in same:
+            self._part(past, begun)
         for past in [*self._past, *same]:
             if past.reference_id == begun.reference_id:
                 begun.first_hop = max(begun.first_hop, past.last_hop + 1)
@@ -330,9 +342,24 @@ class Tracker:
         return float(np.where(heard.present, rest, 0.0).sum()) < LITTLE_LEFT * self._needed.anywhere
 
     def _restarted(self, play: LivePlay, found: Alignment) -> bool:
-        """Say whether a jump goes back to the beginning of the recording, from well inside it: a second play."""
+        """Say whether an alignment goes back to the beginning of the recording, from well inside it: a second play."""
         begin = found.hop - found.hops + 1
-        return found.at(begin) * self._limits.hop_s < 2.0 and play.line.at(play.last_hop) * self._limits.hop_s > 10.0
+        since_hops = found.hop - found.position / found.speed - play.first_hop
+        return found.at(begin) * self._limits.hop_s < 2.0 and since_hops * self._limits.hop_s > RESTART_S
+
+    def _part(self, before: LivePlay, after: LivePlay) -> None:
+        """Find where a play of a recording ends and the next play of the same begins: where both together explain most."""
+        first = after.first_hop
+        count = min(before.last_hop - first + 1, self._ring.capacity)
+        if count <= 0:
+            return
+        heard = self._ring.last(self._ring.newest - first + 1).head(count)
+        ours, theirs = (
+            np.where(heard.present, self._evidence.of_followed(heard.distinct(play.stored_along(heard.hops))), 0.0)
+            for play in (before, after)
+        )
+        cut = int((np.append(0.0, ours.cumsum()) - np.append(0.0, theirs.cumsum())).argmax())
+        before.last_hop, after.first_hop = first + cut - 1, first + cut
 
     def _compare(self, found: Alignment, play: LivePlay, heard: Heard) -> tuple[float, float, float]:
         """Compare an alignment with a play, over the alignment's hops.
