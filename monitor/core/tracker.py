@@ -25,10 +25,6 @@ from monitor.core.play import Line, LivePlay, along
 from monitor.core.ring import Heard, Ring
 from monitor.messages import EventKind, Kinship, Play, PlayEvent
 
-START_AFTER_S = 0.3
-"""How far into its first window that speaks for it a recording begins, on average (measured on validation, foreground)."""
-END_AFTER_S = 0.7
-"""The same for its end in the last window."""
 SNAP_S = 1.2
 """A play that begins or ends so near to the recording's own beginning or end does so exactly there."""
 HINT_SHARE = 0.3
@@ -317,7 +313,7 @@ class Tracker:
         for past in [*self._past, *same]:
             if past.reference_id == begun.reference_id:
                 begun.first_hop = max(begun.first_hop, past.last_hop + 1)
-        heard_s = (begun.last_hop - begun.first_hop) * self._limits.hop_s + END_AFTER_S - START_AFTER_S
+        heard_s = (begun.last_hop - begun.first_hop) * self._limits.hop_s + (sum(begun.edges) - 1.0) * self._limits.window_s
         if begun.found_total < least or (heard_s < self._limits.min_play_s and not whole):
             return
         begun.places = self._needed.wholes if whole else self._needed.places
@@ -379,7 +375,8 @@ class Tracker:
     def _event(self, kind: EventKind, play: LivePlay) -> PlayEvent:
         """Put a play into seconds."""
         hop_s, window_s = self._limits.hop_s, self._limits.window_s
-        start_s, end_s = play.first_hop * hop_s + START_AFTER_S, play.last_hop * hop_s + END_AFTER_S
+        first, last = play.edges
+        start_s, end_s = play.first_hop * hop_s + (1.0 - first) * window_s, play.last_hop * hop_s + last * window_s
         begin, line = play.begin, play.line
         reference_start_s, reference_end_s = begin.at(start_s / hop_s) * hop_s, line.at(end_s / hop_s) * hop_s
         duration_s = (self._references.hops(play.reference_id) - 1) * hop_s + 0.75 * window_s

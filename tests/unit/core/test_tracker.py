@@ -331,3 +331,38 @@ def test_closing_ends_what_is_on_air_and_nothing_twice() -> None:
     assert event.kind is EventKind.ENDED
     assert event.play.end_s == pytest.approx(30.0, abs=0.8)
     assert tracker.close(SHELF) == []
+
+
+def test_a_recording_that_begins_with_a_repeat_is_one_play_from_its_beginning() -> None:
+    """Its first ten seconds come twice: found in the second, then going on as after the first, it was told as two plays."""
+    verse = recording(50, 10)
+    song = np.concatenate([verse, verse, recording(51, 20)])
+    air = Air(80)
+    end_s = air.play(song, 10.0)
+    shelf = Shelf.of({1: OTHER, 5: song, 6: recording(52, 30)})
+    (play,) = listen(air, shelf)
+    assert (play.reference_id, play.complete) == (5, True)
+    assert (play.start_s, play.end_s) == (pytest.approx(10.0, abs=0.3), pytest.approx(end_s, abs=0.3))
+
+
+def test_a_recording_that_repeats_itself_played_twice_is_two_plays() -> None:
+    """Its beginning fits four other places as well; the second play was once taken for a jump to one of them."""
+    verse = recording(53, 4)
+    song = np.concatenate([verse, recording(54, 5), verse, recording(55, 5), verse, recording(56, 20)])
+    air = Air(130)
+    second_s = air.play(song, 10.0)
+    end_s = air.play(song, second_s)
+    first, second = listen(air, Shelf.of({1: OTHER, 5: song}), noise=0.5)
+    assert (first.end_s, second.start_s) == (pytest.approx(second_s, abs=0.4), pytest.approx(second_s, abs=0.4))
+    assert second.end_s == pytest.approx(end_s, abs=0.4)
+
+
+def test_beginnings_and_ends_are_placed_to_better_than_a_hop() -> None:
+    errors = []
+    for at, at_s in enumerate(np.arange(10.0, 10.5, 0.1)):
+        air = Air(60, seed=20 + at)
+        end_s = air.play(SONG, float(at_s), from_s=20.0, to_s=40.0)
+        (play,) = listen(air, SHELF, noise=0.3)
+        errors += [abs(play.start_s - at_s), abs(play.end_s - end_s)]
+    assert np.median(errors) < 0.12
+    assert max(errors) < 0.35
