@@ -13,6 +13,7 @@ from __future__ import annotations
 import hashlib
 import os
 import subprocess
+import threading
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -150,7 +151,7 @@ class Material:
         kept = self._folder / f"{hashlib.sha256(str(path).encode()).hexdigest()[:24]}.i16"
         if not kept.exists():
             self._folder.mkdir(parents=True, exist_ok=True)
-            draft = kept.with_suffix(f".{os.getpid()}")
+            draft = kept.with_suffix(f".{os.getpid()}.{threading.get_ident()}")
             command = ["ffmpeg", "-nostdin", "-v", "error", "-y", "-i", str(path), "-t", "1800"]
             command += ["-ac", str(CHANNELS), "-ar", str(RATE_HZ), "-f", "s16le", str(draft)]
             done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, check=False)
