@@ -91,7 +91,7 @@ class Fitted:
     took_s: float
 
 
-def fit(cache: Path, recipe: Recipe, seed: int, say: Callable[[str], None], steps: int = STEPS) -> Fitted:
+def fit(cache: Path, recipe: Recipe, seed: int, say: Callable[[str], None], *, steps: int = STEPS, batch: int = BATCH) -> Fitted:
     """Train a network on the train split; keep the state that was best on validation.
 
     Raises:
@@ -101,14 +101,14 @@ def fit(cache: Path, recipe: Recipe, seed: int, say: Callable[[str], None], step
     started_s = time.monotonic()
     features, network = LogMel(recipe), SoundNetwork()
     train = Mixer(cache, "train", recipe, seed)
-    windows, truth = Mixer(cache, "validation", recipe, seed + 1).draw(12 * BATCH)
+    windows, truth = Mixer(cache, "validation", recipe, seed + 1).draw(12 * batch)
     shown, answers = _features(features, windows), torch.from_numpy(truth)
     optimizer = torch.optim.AdamW(network.parameters(), lr=RATE, weight_decay=1e-2)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=steps)
     random = torch.Generator().manual_seed(seed)
     best, kept = 0.0, dict(network.state_dict())
     for step in range(1, steps + 1):
-        sound, kinds = train.draw(BATCH)
+        sound, kinds = train.draw(batch)
         network.train()
         loss = nn.functional.cross_entropy(network(_tilt(_features(features, sound), recipe, random)), torch.from_numpy(kinds))
         optimizer.zero_grad(set_to_none=True)
@@ -126,7 +126,7 @@ def fit(cache: Path, recipe: Recipe, seed: int, say: Callable[[str], None], step
     return Fitted(network=network.eval(), right=best, steps=steps, took_s=time.monotonic() - started_s)
 
 
-def measure(cache: Path, split: str, engine: Engine, seed: int = 1) -> str:
+def measure(cache: Path, split: str, engine: Engine, seed: int = 1, pieces: int = PIECES) -> str:
     """Measure on a split: a table of what each kind of sound was taken for, second by second and smoothed as the ledger does.
 
     Raises:
@@ -138,7 +138,7 @@ def measure(cache: Path, split: str, engine: Engine, seed: int = 1) -> str:
     rows = []
     for name, make, right in _cases(mixer, size):
         single, smooth = [], []
-        for _ in range(PIECES):
+        for _ in range(pieces):
             windows = np.lib.stride_tricks.sliding_window_view(make() * np.float32(0.1), recipe.window_samples)[
                 :: recipe.hop_samples
             ]
@@ -147,22 +147,22 @@ def measure(cache: Path, split: str, engine: Engine, seed: int = 1) -> str:
             smooth.append(_smoothed(music, recipe, size))
         shares = [value if right is AirState.MUSIC else 1 - value for value in (float(np.mean(single)), float(np.mean(smooth)))]
         rows.append(f"| {name} | {right.value} | {100 * shares[0]:.1f} % | {100 * shares[1]:.1f} % |")
-    minutes = PIECES * PIECE_S / 60
+    minutes = pieces * PIECE_S / 60
     told = f"{split}: {minutes:.0f} minutes of each, from clips drawn at random"
     head = ["| sound | is | right, one window | right, smoothed |", "|---|---|---|---|"]
     return "\n".join([told, "", *head, *rows])
 
 
-def cost(engine: Engine, plain: Engine) -> str:
+def cost(engine: Engine, plain: Engine, rounds: int = 60) -> str:
     """Say in one line what the network adds to the time of an encoder that is without it, `plain`, a window."""
     windows = np.random.default_rng(1).normal(0, 0.1, (64, engine.recipe.window_samples)).astype(np.float32)
     spent_s: tuple[list[float], list[float]] = ([], [])
-    for _ in range(60):
+    for _ in range(rounds):
         for one, spent in zip((plain, engine), spent_s, strict=True):
             started_s = time.process_time()
             one.encode(windows)
             spent.append(time.process_time() - started_s)
-    without, more = (sorted(spent)[15] for spent in spent_s)  # the quieter rounds: others use this machine too
+    without, more = (sorted(spent)[rounds // 4] for spent in spent_s)  # the quieter rounds: others use this machine too
     return (
         f"CPU time a window, in batches of 64: {1e6 * without / 64:.0f} us encoded, {1e6 * more / 64:.0f} us encoded and "
         f"classified ({100 * (more / without - 1):+.1f} %)"
