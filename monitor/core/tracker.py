@@ -38,7 +38,7 @@ BEGINNING_NATS = 8.0
 RESTART_S = 10.0
 """A recording that begins again so long after a play of it began is a second play; sooner, the first place was mistaken."""
 LOOK_EVERY = 4
-"""Hops between lookups while a play is clearly heard."""
+"""Hops between lookups while a play is clearly heard, and between long looks back for one place."""
 UNHEARD = 4
 """Hops after which a play that says nothing may be elsewhere than its line says."""
 BROKEN_OFF = 4.0
@@ -117,6 +117,7 @@ class Tracker:
         self._count = 0
         self._needed = Needed(anywhere=0.0, whole=0.0, places=0, wholes=0)
         self._references: References = _NOTHING
+        self._looked: dict[tuple[int, int], int] = {}
         self._saying: list[tuple[EventKind, LivePlay]] = []
 
     def __repr__(self) -> str:
@@ -169,7 +170,7 @@ class Tracker:
         """End all plays: nothing more will be heard."""
         self._take_up(references)
         for play in list(self._live):
-            self._end(play)
+            self._end(play, broken_off=False)
         return self._said()
 
     def busy(self, hop: int) -> bool:
@@ -200,14 +201,15 @@ class Tracker:
                 play.told_hop = hop
                 self._saying.append((EventKind.UPDATED, play))
 
-    def _end(self, play: LivePlay) -> None:
+    def _end(self, play: LivePlay, *, broken_off: bool = True) -> None:
         """Take a play off the air; the last eight are remembered, for what sounds like them.
 
-        A recording that is broken off as soon as it is found is rarely a play and often a chance likeness, so it must be surer.
+        A recording that is broken off as soon as it is found is rarely a play and often a chance likeness, so it must be surer;
+        not so where it was not the station that broke it off.
         """
         self._live.remove(play)
         whole = not self._references.hops(play.reference_id) or play.finished(SNAP_S / self._limits.hop_s)
-        if not whole and play.nats < self._needed.anywhere + self._evidence.nats_of(BROKEN_OFF):
+        if broken_off and not whole and play.nats < self._needed.anywhere + self._evidence.nats_of(BROKEN_OFF):
             self._saying.append((EventKind.RETRACTED, play))
             return
         self._past = [*self._past[-7:], play]
@@ -259,13 +261,22 @@ class Tracker:
         whole = self._is_whole(found)
         needed = self._needed.whole if whole else self._needed.anywhere
         if found.evidence < needed:
-            if not recent:
+            if not recent and self._worth_a_long_look(found):
                 self._begin(found, recent, self._needed.anywhere * LONG_FACTOR)
             return
         for play in recent:
             if self._beside(found, play, heard.tail(found.hops), needed):
                 return
         self._begin(found, recent, 0.0, whole=whole)
+
+    def _worth_a_long_look(self, found: Alignment) -> bool:
+        """Say whether it is some time ago that all that was heard was held against this place: that takes milliseconds."""
+        self._looked = {place: hop for place, hop in self._looked.items() if hop > found.hop - LOOK_EVERY}
+        place = (found.reference_id, round(found.position) - found.hop)
+        new = not any((place[0], place[1] + off) in self._looked for off in (-1, 0, 1))
+        if new:
+            self._looked[place] = found.hop
+        return new
 
     def _is_whole(self, found: Alignment) -> bool:
         """Say whether an alignment goes through the whole of a short recording."""

@@ -107,6 +107,18 @@ def test_a_play_that_is_broken_off_as_soon_as_it_was_found_is_taken_back() -> No
     assert [event.kind for event in said_of(air, SHELF, noise=0.6)] == [EventKind.STARTED, EventKind.ENDED]
 
 
+def test_a_play_that_is_cut_by_the_end_of_the_stream_is_not_taken_back() -> None:
+    """SIGTERM two seconds after a play was told had it retracted."""
+    air = Air(60)
+    air.play(SONG, 10.0, from_s=20.0)
+    vectors = air.heard(0.6)
+    tracker = Tracker("radio", LIMITS, EVIDENCE)
+    for hop in range(len(vectors)):
+        if follow(tracker, vectors, SHELF, hops=[hop]):
+            break
+    assert [event.kind for event in tracker.close(SHELF)] == [EventKind.ENDED]
+
+
 def test_a_play_that_another_explains_away_is_taken_back() -> None:
     """The catalogue holds a piece that is somewhat like what is on air, and only later what it really is.
 
