@@ -338,9 +338,8 @@ def _judge_stream(stream: StreamSettings) -> Iterator[str]:
 
 
 def _judge_url(url: str) -> Iterator[str]:
-    if inputs.protocols_of(url) is None:
-        yield inputs.refuse_scheme(url)
-    elif not inputs.is_network(url):
+    # A scheme that is not listened to costs its own stream only, when it is opened: it must not hold up a reload.
+    if not inputs.is_network(url):
         file = Path(unquote(url[len("file://") :]) if "://" in url else url)
         if not _is_file(file):
             yield f"no such file: {file}"

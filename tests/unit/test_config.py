@@ -190,7 +190,6 @@ def test_each_complaint(folder: Path, text: str, complaint: str) -> None:
 @pytest.mark.parametrize(
     ("text", "complaint"),
     [
-        ('spares = ["gopher://h/"]', "spares: gopher:// is not listened to; use a file or one of http, https,"),
         ('ffmpeg_options = ["-i", "/etc/passwd"]', "ffmpeg_options: -i may not be set here; allowed are ac, allowed_extensions,"),
         ('ffmpeg_options = ["-f", "lavfi"]', "ffmpeg_options: -f lavfi is not allowed; it may be one of aac,"),
     ],
