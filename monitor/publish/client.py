@@ -119,6 +119,22 @@ class Connection(aiomqtt.Client):
         properties.ContentType = "application/json"
         return properties
 
+    def _on_socket_register_write(self, client: paho.Client, userdata: Any, sock: Any) -> None:  # noqa: ARG002
+        """Have the loop write when it can, unless the socket was closed before: its number may be another's by then."""
+
+        def write() -> None:
+            try:
+                client.loop_write()
+            except Exception as error:
+                if not self._disconnected.done():
+                    self._disconnected.set_exception(error)
+
+        def register() -> None:
+            if sock.fileno() >= 0:
+                self._loop.add_writer(sock.fileno(), write)
+
+        self._loop.call_soon_threadsafe(register)
+
     def _on_publish(
         self,
         client: paho.Client,  # noqa: ARG002 - what paho calls with

@@ -24,8 +24,9 @@ from monitor.cli import main
 from monitor.facts import BrokerStateChanged, Fact, MessagePublished, PublishRefused
 from monitor.messages import Detection, EventKind, Play, Reference, StreamState
 from monitor.publish import discovery, mqtt
+from monitor.publish.client import Connection
 from monitor.publish.keeper import Keeper
-from monitor.publish.mqtt import MqttPublisher
+from monitor.publish.mqtt import MqttPublisher, brokers
 from monitor.publish.outbox import DiskOutbox
 from monitor.settings import MqttSettings, MqttVersion
 from tests import published
@@ -395,6 +396,21 @@ async def test_a_disk_that_takes_no_note_of_deliveries_is_waited_for(
             resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
         assert live.sequences() == [1, 2]
     assert [fact.connected for fact in facts if isinstance(fact, BrokerStateChanged)] == [True]
+
+
+# Found by tests/chaos: aiomqtt asked the loop to watch a socket that was closed by then, or its number, which may be another's.
+async def test_a_socket_that_was_closed_before_its_turn_is_left_alone() -> None:
+    complaints: list[dict[str, Any]] = []
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: complaints.append(context))
+    settings = MqttSettings(host="127.0.0.1")
+    connection = Connection(settings, brokers(settings)[0], identifier="x")
+    near, far = socket.socketpair()
+    connection._on_socket_register_write(connection._client, None, near)
+    near.close()
+    far.close()
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    assert complaints == []
 
 
 async def test_a_crashing_publisher_leaves_its_last_will(broker: Broker, outbox: DiskOutbox, facts: list[Fact]) -> None:
