@@ -69,11 +69,11 @@ def _note(event: PlayEvent, told: dict[int, Play]) -> None:
 
 
 def ladder(scenes: Sequence[Heard], library: Library, evidence: Evidence, recipe: Recipe, settings: MatcherSettings) -> list[Step]:
-    """Match scenes in which nothing is known at larger and larger budgets."""
+    """Match scenes in which nothing is known at larger and larger budgets; where there is no such scene, there are no steps."""
     hours = sum(heard.scene.length_s for heard in scenes) / 3600.0
     steps = []
     for budget in BUDGETS:
-        if budget > settings.false_alarms_per_day:
+        if scenes and budget > settings.false_alarms_per_day:
             matcher = Matcher(library, evidence, recipe, replace(settings, false_alarms_per_day=budget), lambda _: None)
             alarms = sum(len(follow(heard, matcher)) for heard in scenes)
             steps.append(Step(budget=budget, alarms=alarms, hours=hours))

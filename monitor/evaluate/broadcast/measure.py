@@ -263,7 +263,8 @@ def _write(out: Path, outcome: Outcome) -> str:
     plots.conditions(out / "conditions.png", list(summaries.values()))
     plots.errors(out / "errors.png", list(summaries.values()))
     plots.reliability(out / "reliability.png", bins, loose)
-    plots.alarms(out / "alarms.png", outcome.steps)
+    if outcome.steps:
+        plots.alarms(out / "alarms.png", outcome.steps)
     first = {verdict.scene.condition: verdict for verdict in reversed(outcome.verdicts)}
     plots.timelines(out / "timelines.png", [first[name] for name in summaries])
     text = page(outcome, summaries, bins, loose)

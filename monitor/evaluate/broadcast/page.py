@@ -102,9 +102,7 @@ def page(outcome: Outcome, summaries: Mapping[str, Summary], bins: Sequence[tabl
         "![](errors.png)\n\n![](timelines.png)\n",
         "## What else\n",
         _remarks(summaries),
-        "## False alarms\n",
-        _alarm_table(outcome),
-        "![](alarms.png)\n",
+        *(["## False alarms\n", _alarm_table(outcome), "![](alarms.png)\n"] if outcome.steps else []),
         "## Is confidence what it says\n",
         _bins(bins),
         "And where hardly anything is asked of a play, so that there are doubtful ones (a thousand false alarms a day; the hardest "
