@@ -70,7 +70,8 @@ def reliability(path: Path, bins: Sequence[Bin], loose: Sequence[Bin]) -> None:
             spread = 1.96 * np.sqrt(max(one.right * (1 - one.right), 0.25 / one.told) / one.told)
             axes.errorbar(one.claimed, one.right, yerr=spread, color=colour, marker="o", capsize=3, label=None if number else label)
             axes.annotate(f" {one.told}", (one.claimed, one.right), fontsize=8, va="top", color=colour)
-    axes.legend(loc="lower left", frameon=False, fontsize=8)
+    if bins or loose:
+        axes.legend(loc="lower left", frameon=False, fontsize=8)
     axes.set(xlabel="confidence claimed", ylabel="share that was right", xlim=(0, 1.05), ylim=(0, 1.05))
     axes.grid(alpha=0.3)
     figure.savefig(path, dpi=110)
