@@ -60,6 +60,8 @@ def run(arguments: argparse.Namespace) -> int:
         codecs.make_bank(cache, number, print)
     if arguments.fetch_only:
         return 0
+    if chosen.positives.coded_share and not codecs.bank_path(cache, 0).is_file():
+        print("no recordings after a codec are prepared (--codecs 1): none will be heard")
     if arguments.minutes:
         chosen = replace(chosen, training=replace(chosen.training, minutes=arguments.minutes, steps=0))
     out = arguments.out or Path(f"train-{chosen.name}")

@@ -71,7 +71,7 @@ def _plot(path: Path, log: Sequence[dict[str, Any]]) -> None:
     figure, (left, right) = pyplot.subplots(1, 2, figsize=(11, 4), layout="constrained")
     losses = [entry for entry in log if "loss" in entry]
     left.plot([entry["minutes"] for entry in losses], [entry["loss"] for entry in losses], linewidth=0.8)
-    left.set(xlabel="minutes", ylabel="triplet loss", title="training")
+    left.set(xlabel="minutes", ylabel="loss", title="training")
     validated = [entry for entry in log if "validation" in entry]
     for name in validated[-1]["validation"] if validated else ():
         right.plot(

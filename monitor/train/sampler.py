@@ -14,6 +14,7 @@ import scipy.fft
 import torch
 from numpy.typing import NDArray
 
+from monitor.errors import ConfigError
 from monitor.train.data import Clips
 from monitor.train.stretch import resampled, stretched
 
@@ -101,6 +102,9 @@ class Sampler:
             coded: The same recordings after a codec, sample by sample in the same places.
             device: Where the batches are wanted; the CPU unless told.
             resident: Keep all clips in the device's memory (2.1 GB for 38 h); unless told, where the device has its own.
+
+        Raises:
+            ConfigError: There are fewer recordings than a batch needs.
         """
         self._device = device or torch.device("cpu")
         held = self._device.type != "cpu" if resident is None else resident
@@ -111,6 +115,8 @@ class Sampler:
         self._random = np.random.default_rng(seed)
         self._noise_random = torch.Generator(self._device).manual_seed(seed)
         self._long = np.nonzero(music.length >= 6 * window)[0]
+        if len(self._long) < batch:
+            raise ConfigError(f"a batch of {batch} needs as many recordings of six seconds and more; there are {len(self._long)}")
         weight = np.sqrt(music.length[self._long].astype(float))
         self._weight = weight / weight.sum()
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from monitor.errors import ConfigError
 from monitor.train.data import Clips, open_split
 from monitor.train.sampler import Positives, Sampler, Samples, resample
 from tests.unit.train.clips import pack_clips
@@ -93,6 +94,12 @@ def test_anchors_of_a_batch_are_of_different_recordings(clips: dict[str, Clips])
             found.append(int(at) // 50_000)
             assert at // 50_000 == (at + 7999) // 50_000
         assert len(set(found)) == 4
+
+
+def test_a_batch_larger_than_the_archive_is_refused(clips: dict[str, Clips]) -> None:
+    positives = Positives(shift_s=0.0, speed=0.0, speed_share=0.0)
+    with pytest.raises(ConfigError, match=r"a batch of 7 needs as many recordings .* there are 6"):
+        Sampler(clips["music"], clips["speech"], clips["noise"], positives, batch=7, window=8000, seed=1)
 
 
 def test_shift_is_no_more_than_asked(clips: dict[str, Clips]) -> None:
