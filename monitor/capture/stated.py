@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from monitor.capture.arguments import fetch_arguments, first_packet_arguments
 from monitor.capture.child import Child
 from monitor.core.hls import first_variant, newest_dated
+from monitor.core.inputs import may_lead_to
 from monitor.errors import MonitorError
 from monitor.settings import StreamSettings
 
@@ -58,6 +59,8 @@ class StatedTime:
         url = self._url
         text = await self._read(fetch_arguments(url, self._settings))
         if (variant := first_variant(text, url)) is not None:
+            if not may_lead_to(url, variant):
+                return None
             url = variant
             text = await self._read(fetch_arguments(url, self._settings))
         segment = newest_dated(text, url)

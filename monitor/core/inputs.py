@@ -87,6 +87,13 @@ def protocols_of(target: str) -> str | None:
     return PROTOCOLS.get(scheme)
 
 
+def may_lead_to(playlist: str, entry: str) -> bool:
+    """Say whether an entry of a playlist may be opened: from the web only what is there too, from a file only files."""
+    web = ("http", "https")
+    here, there = scheme_of(playlist), scheme_of(entry)
+    return there in web if here in web else there == here
+
+
 def refuse_scheme(target: str) -> str:
     """Say in one line that a target's scheme is not listened to."""
     return f"{scheme_of(target)}:// is not listened to; use a file or one of {', '.join(PROTOCOLS)}"

@@ -202,7 +202,7 @@ class Tracker:
                 self._saying.append((EventKind.UPDATED, play))
 
     def _end(self, play: LivePlay, *, broken_off: bool = True) -> None:
-        """Take a play off the air; the last eight are remembered, for what sounds like them.
+        """Take a play off the air; the last eight are remembered, for what sounds like them, unless their recording was removed.
 
         A recording that is broken off as soon as it is found is rarely a play and often a chance likeness, so it must be surer;
         not so where it was not the station that broke it off.
@@ -212,7 +212,8 @@ class Tracker:
         if broken_off and not whole and play.nats < self._needed.anywhere + self._evidence.nats_of(BROKEN_OFF):
             self._saying.append((EventKind.RETRACTED, play))
             return
-        self._past = [*self._past[-7:], play]
+        if self._references.hops(play.reference_id):
+            self._past = [*self._past[-7:], play]
         self._saying.append((EventKind.ENDED, play))
 
     def _note_hits(self, hop: int, found: NDArray[np.int64], positions: NDArray[np.int64], similarity: NDArray[np.float32]) -> None:

@@ -121,6 +121,7 @@ class Stations:
     async def _play(self, settings: StreamSettings) -> None:
         """Read a source to its end."""
         framer = Framer(self._recipe)
+        self._heard.pop(settings.name, None)  # of the source before this one, which knew when that was
         self._sources[settings.name] = source = self._open_source(settings)
         async with aclosing(source.chunks()) as chunks:
             async for chunk in chunks:

@@ -106,6 +106,8 @@ def test_a_removed_reference_never_comes_out(library: Library) -> None:
     assert set(ids.ravel().tolist()) <= {1, 3, 4, 5, -1}
     assert library.hops(2) == 0
     assert library.rows == 185
+    with pytest.raises(KeyError):
+        library.fingerprints(2, 0, 0)
 
 
 def test_more_neighbours_than_rows(library: Library) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from monitor.core.inputs import FORMATS, OPTIONS, judge_headers, judge_options, masked, protocols_of, secrets_of
+from monitor.core.inputs import FORMATS, OPTIONS, judge_headers, judge_options, masked, may_lead_to, protocols_of, secrets_of
 
 UNKNOWN = (
     "concat:a concat://a|b gopher://a lavfi://x subfile://x pipe://0 unix://x cache://http://a async://x crypto://x data://x "
@@ -70,3 +70,15 @@ def test_what_must_not_be_printed() -> None:
     )
     assert found == ["secret", "Bearer abc", "abc", "open"]
     assert masked(["-passphrase", "open", "-latency", "200"]) == ["-passphrase", "***", "-latency", "200"]
+
+
+@pytest.mark.parametrize(
+    "entry", ["file:///etc/passwd", "/etc/passwd", "data:text/plain,x", "tcp://10.0.0.1:22", "udp://239.0.0.1:1"]
+)
+def test_a_playlist_of_the_web_leads_nowhere_but_to_the_web(entry: str) -> None:
+    # The first variant of a master playlist was fetched under its own rules, and not under those of the station's URL: a station
+    # could have the monitor open a local file or knock at a port of the network it stands in.
+    assert not may_lead_to("https://radio.example/live.m3u8", entry)
+    assert may_lead_to("https://radio.example/live.m3u8", "http://cdn.example/low.m3u8")
+    assert may_lead_to("/srv/list.m3u8", "/srv/low.m3u8")
+    assert not may_lead_to("/srv/list.m3u8", "http://cdn.example/low.m3u8")

@@ -233,6 +233,25 @@ def test_a_copy_added_while_a_recording_is_on_air_becomes_an_alternative() -> No
     assert {(event.play.reference_id, event.play.alternatives) for event in said} == {(1, (7,))}
 
 
+def test_a_reference_that_is_removed_and_added_anew_while_it_is_on_air_is_told_again() -> None:
+    """The play that its removal had ended was remembered for what sounds like it, and looked up in a catalogue without it.
+
+    So whoever replaced a recording that was on air anywhere took the daemon down.
+    """
+    air = Air(90)
+    air.play(SONG, 10.0)
+    vectors = air.heard()
+    tracker = Tracker("radio", LIMITS, EVIDENCE)
+    follow(tracker, vectors, SHELF, hops=range(60))
+    anew = Shelf({3: fingerprints(OTHER), 7: fingerprints(SONG)}, generation=2)
+    said = [event for _, event in follow(tracker, vectors, anew, hops=range(60, len(vectors)))]
+    assert [(event.kind, event.play.reference_id) for event in said] == [
+        (EventKind.ENDED, 1),
+        (EventKind.STARTED, 7),
+        (EventKind.ENDED, 7),
+    ]
+
+
 def test_a_catalogue_that_becomes_empty_ends_a_play() -> None:
     air = Air(40)
     air.play(SONG, 5.0)

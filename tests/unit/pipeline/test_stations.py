@@ -228,3 +228,33 @@ async def test_clocks_are_known_of_stations_that_were_heard_and_are_still_there(
     assert world.stations.uncertainties_s() == {"endless": 0.0}
     await world.stations.apply([])
     assert world.stations.uncertainties_s() == {}
+
+
+async def test_a_source_opened_anew_has_no_clock_before_its_first_sound(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+    # ffmpeg was away for a moment (an upgrade) when a station was opened again. Minutes later its new source, without any sound
+    # yet, was asked for the time of the old one's last sound, and its LookupError took the daemon down with all its stations.
+    class Mute(Tape):
+        async def chunks(self) -> AsyncGenerator[Chunk, None]:
+            await asyncio.Event().wait()
+            yield Chunk(stream=self.name, position=0, samples=np.zeros(1, np.float32), arrived_s=0.0)
+
+        def utc_s(self, position: int) -> tuple[float, float]:
+            raise LookupError("no sound has been heard yet")
+
+    monkeypatch.setattr(stations, "RETRY_S", 0.0)
+    recipe = Recipe(name="test")
+    tapes: list[Tape] = [Mute("broken", recipe), Tape("broken", recipe)]
+    twice = Stations(
+        recipe,
+        open_source=lambda _: tapes.pop(),
+        put=world.windows.append,
+        room=world.room,
+        closed=world.close,
+        tell=world.facts.append,
+    )
+    await twice.apply([BROKEN])
+    await settle()
+    await asyncio.sleep(0.05)
+    assert world.windows
+    assert twice.uncertainties_s() == {}
+    await twice.stop()
