@@ -12,6 +12,7 @@ stay silent while the right one is known, and a second recording on top of the f
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -308,6 +309,7 @@ class Tracker:
 
     def _jump(self, play: LivePlay, found: Alignment) -> None:
         play.jump(found, self._ring)
+        self._keep_apart(play)
         self._add_kin(play)
         self._saying.append((EventKind.UPDATED, play))
 
@@ -322,9 +324,7 @@ class Tracker:
         begun = LivePlay(number, found, self._ring, self._references, self._evidence, bridge=bridge, others=others)
         for past in same:
             self._part(past, begun)
-        for past in [*self._past, *same]:
-            if past.reference_id == begun.reference_id:
-                begun.first_hop = max(begun.first_hop, past.last_hop + 1)
+        self._keep_apart(begun, same)
         heard_s = (begun.last_hop - begun.first_hop) * self._limits.hop_s + (sum(begun.edges) - 1.0) * self._limits.window_s
         if begun.found_total < least or (heard_s < self._limits.min_play_s and not whole):
             return
@@ -340,6 +340,12 @@ class Tracker:
         self._add_kin(begun)
         begun.yield_to_best()
         self._saying.append((EventKind.STARTED, begun))
+
+    def _keep_apart(self, play: LivePlay, others: Sequence[LivePlay] = ()) -> None:
+        """Let a play begin behind those of the same recording before it: of what was heard, each second is told once."""
+        for past in (*self._past, *others):
+            if past.reference_id == play.reference_id:
+                play.first_hop = max(play.first_hop, past.last_hop + 1)
 
     def _explained_away(self, play: LivePlay, by: LivePlay) -> bool:
         """Say whether another play leaves nothing of this one: it lies within it, and is only alike."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -350,6 +351,21 @@ def test_closing_ends_what_is_on_air_and_nothing_twice() -> None:
     assert event.kind is EventKind.ENDED
     assert event.play.end_s == pytest.approx(30.0, abs=0.8)
     assert tracker.close(SHELF) == []
+
+
+def test_a_jump_back_to_where_a_recording_was_does_not_take_the_play_before_in() -> None:
+    """Broken off, begun anew, and on as if nothing had been: the second play was moved to the beginning of the first.
+
+    The first had been told, with its end, so half a minute was reported twice.
+    """
+    air = Air(120)
+    air.play(SONG, 10.0, to_s=30.0)
+    air.play(SONG, 40.0, to_s=6.0)
+    air.play(SONG, 46.0, from_s=36.0)
+    plays = listen(air, SHELF)
+    assert [play.reference_id for play in plays] == [1] * len(plays)
+    assert all(after.start_s >= before.end_s - 1.0 for before, after in pairwise(plays))
+    assert sum(play.end_s - play.start_s for play in plays) == pytest.approx(60.0, abs=2.0)
 
 
 def test_a_recording_that_begins_with_a_repeat_is_one_play_from_its_beginning() -> None:
