@@ -101,7 +101,6 @@ class Run:
         self._look_at_s = 0.0
         self._stop_by_s: float | None = None
         self._open: list[tuple[Outcome, Iterator[bool]]] = []
-        self._said_bytes = 0
         self._mark = 0
 
     def now_s(self) -> float:
@@ -350,7 +349,7 @@ class Run:
                 life, failures = self._life, 0.0
             if self._life.write_failures > failures:
                 outcome.seen = f"{self._life.write_failures - failures:.0f} writes refused"
-            elif self.record.lives[-2:-1] and self.record.lives[-2].code == FULL_AT_START:
+            elif any(past.code == FULL_AT_START and past.began_s >= began_s for past in self.record.lives):
                 outcome.seen = "the daemon did not start"
             if outcome.seen and self.now_s() - began_s >= outcome.fault.for_s:
                 break
