@@ -7,6 +7,7 @@ with a deadline; the sum of them is shorter than systemd's.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -64,6 +65,10 @@ MEASURE_S = 5.0
 """Prometheus asks every 10 to 60 s; a look costs next to nothing."""
 GOODBYE_S = 5.0
 """For the broker to take what waits; what it does not take stays in the outbox."""
+
+SWITCH_S = 0.0005
+"""How long a thread may keep Python's lock while another waits for it. The encoder asks for it again after each of its many short
+computations; with Python's own 5 ms it waited most of its time for the trackers."""
 
 _log = structlog.get_logger()
 
@@ -159,6 +164,7 @@ class Daemon:
         rehearsal = asyncio.create_task(self._analysis.rehearse(self._engine.recipe.window_samples))
         await asyncio.wait([rehearsal, tasks["encoder"], tasks["matcher"]], return_when=asyncio.FIRST_COMPLETED)
         rehearsal.cancel()  # without effect, unless a stage broke: then nothing comes back, and the stage says why below
+        _share_the_lock()
         await self._apply_streams()
         self._notifier.ready()
         _log.info("monitoring", version=__version__, stations=len(self._stations.names))
@@ -339,6 +345,16 @@ def open_source(settings: StreamSettings, recipe: Recipe, tell: Callable[[Fact],
     if settings.kind is SourceKind.SOUNDCARD:
         return SoundcardSource(settings, recipe, tell)
     return FfmpegSource(settings, recipe, tell)
+
+
+def _share_the_lock() -> None:
+    """Let the threads take turns at Python's lock, and no collection of garbage hold it for long.
+
+    What was made until now stays until the end; a collection that goes through it all stops every thread for a fifth of a second.
+    """
+    sys.setswitchinterval(SWITCH_S)
+    gc.collect()
+    gc.freeze()
 
 
 def _end_left_over(outbox: DiskOutbox) -> None:
