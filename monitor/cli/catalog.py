@@ -227,7 +227,7 @@ def stats(arguments: argparse.Namespace) -> int:
 
     store = Store(settings_and_catalog(arguments)[1])
     numbers = asdict(store.numbers())
-    large = numbers["fingerprints"] > faiss_store.EXACT_ROWS
+    large = numbers["fingerprints"] > faiss_store.exact_limit()
     numbers["duration_s"] = round(numbers["duration_s"], 1)
     numbers |= {"encoder": store.recipe.name, "recipe": store.recipe.hash, "index": "compressed" if large else "exact"}
     numbers["index_rows"] = ivfpq.covered(store.table()) if large else numbers["fingerprints"]

@@ -15,8 +15,10 @@ from monitor.index.parts import Compressed, Exact, Part, best, gpus
 from monitor.index.rows import Rows
 from monitor.messages import Kinship, Reference, Table
 
-EXACT_ROWS = 500_000
-"""Up to here (70 hours of recordings) every row is compared: 256 MB, and the answer is exact."""
+EXACT_ROWS = 50_000
+"""Up to here (7 hours of recordings) every row is compared: 0.15 ms a lookup, and the answer is exact."""
+GPU_EXACT_ROWS = 10_000_000
+"""On a GPU every row is compared up to here: 5 GB of its memory."""
 TAIL_SHARE = 0.1
 """Rows added since the main part was made are searched beside it until they are more than this share of it."""
 TAIL_ROWS = 8192
@@ -91,7 +93,7 @@ class Snapshot:
         return self._rows.reference(reference_id)
 
 
-def load(table: Table, previous: Snapshot | None = None, *, threads: int = THREADS, exact_rows: int = EXACT_ROWS) -> Snapshot:
+def load(table: Table, previous: Snapshot | None = None, *, threads: int = THREADS, exact_rows: int | None = None) -> Snapshot:
     """Make a generation searchable. Called in a worker thread; quick when `previous` is the generation just before.
 
     A large catalogue's compressed index is read from disk. It is only trained here when there is none at all; when its tail has
@@ -101,17 +103,17 @@ def load(table: Table, previous: Snapshot | None = None, *, threads: int = THREA
         table: What is to be loaded.
         previous: The generation in service, whose parts are used again where nothing in them was removed.
         threads: CPU threads of a search; 0 leaves it to OpenMP (all cores).
-        exact_rows: Beyond so many rows the compressed index is used.
+        exact_rows: Beyond so many rows the compressed index is used; by default, `exact_limit`.
 
     Raises:
         Transient: The catalogue was rebuilt since the table was read; read the table again.
     """
     rows = Rows(table)
     on_gpu = gpus() > 0
-    large = rows.live > exact_rows
+    large = rows.live > (exact_limit() if exact_rows is None else exact_rows)
     main = _reusable(previous, rows, large=large)
     if main is None and large:
-        main = _compressed(rows, gpu=on_gpu)
+        main = _compressed(rows)
     if main is None:
         main = Exact(rows, 0, table.rows, gpu=on_gpu)
     tail = rows.live_in(main.stop, table.rows)
@@ -132,11 +134,11 @@ def _reusable(previous: Snapshot | None, rows: Rows, *, large: bool) -> Part | N
     return main
 
 
-def _compressed(rows: Rows, *, gpu: bool) -> Compressed:
+def _compressed(rows: Rows) -> Compressed:
     stop, index = ivfpq.restore(rows.table)
     if index is None:
         stop, index = rows.table.rows, build(rows.table)
-    return Compressed(index, rows, stop, gpu=gpu)
+    return Compressed(index, rows, stop)
 
 
 def too_long(tail: int, main: int) -> bool:
@@ -144,11 +146,17 @@ def too_long(tail: int, main: int) -> bool:
     return tail > max(TAIL_ROWS, TAIL_SHARE * main)
 
 
-def stale(table: Table, *, exact_rows: int = EXACT_ROWS) -> bool:
+def exact_limit() -> int:
+    """Return the number of rows up to which this machine compares with every one."""
+    return GPU_EXACT_ROWS if gpus() else EXACT_ROWS
+
+
+def stale(table: Table, *, exact_rows: int | None = None) -> bool:
     """Say whether the compressed index of a large catalogue is missing or has too long a tail: time for `build`."""
     rows = Rows(table)
     stop = ivfpq.covered(table)
-    return rows.live > exact_rows and too_long(rows.live_in(stop, table.rows), rows.live_in(0, stop))
+    large = rows.live > (exact_limit() if exact_rows is None else exact_rows)
+    return large and too_long(rows.live_in(stop, table.rows), rows.live_in(0, stop))
 
 
 def build(table: Table) -> object:

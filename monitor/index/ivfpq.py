@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import math
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -19,18 +20,19 @@ import structlog
 from monitor.index.rows import Rows
 from monitor.messages import Table
 
-LISTS = 256
 SUB_QUANTISERS = 64
-BITS = 8
-PROBES = 40
-"""The parameters published with Neural Audio Fingerprint (Chang et al., ICASSP 2021) for one-second fingerprints of 128 numbers:
-256 centroids, codes of 64 bytes, 40 probes."""
-ROWS_PER_DOUBLING = 5_000_000
-"""A lookup scans PROBES / lists of all rows. Up to here that is 0.8 million; beyond, lists double with the rows and it stays so."""
-TRAINING_ROWS_PER_LIST = 256
-"""What Faiss uses at most; it takes 64 rows per PQ centroid and list more than well."""
+BITS = 4
+"""Codes of 32 bytes whose distance tables stay in the processor's registers: Faiss's fast scan (André, Kermarrec and Le Scouarnec,
+VLDB 2015). They are coarse; what they bring up is compared again with the stored rows."""
+PROBES = 128
+"""Lists that are scanned. Of queries that were on air (430,000 and a million rows, 1024 and 2048 lists), the true nearest row is
+found for 99 % where it has a similarity above 0.6, for 92 % below; with 32 probes for 96 and 80 %."""
+ROOT_LISTS = 1.5
+"""Lists, in square roots of the rows; the nearest power of two is taken."""
+FEWEST_LISTS = 256
+TRAINING_ROWS_PER_LIST = 64
 TRAINING_ROWS = 65_536
-FORMAT = 1
+FORMAT = 2
 CHECKED_ROWS = 64
 
 log = structlog.get_logger()
@@ -38,10 +40,7 @@ log = structlog.get_logger()
 
 def lists_for(rows: int) -> int:
     """Return the number of inverted lists for a number of rows."""
-    lists = LISTS
-    while rows > ROWS_PER_DOUBLING * (lists // LISTS):
-        lists *= 2
-    return lists
+    return max(1 << round(math.log2(ROOT_LISTS * math.sqrt(max(rows, 1)))), FEWEST_LISTS)
 
 
 def cache_path(table: Table) -> Path:
@@ -50,11 +49,12 @@ def cache_path(table: Table) -> Path:
 
 
 def train(rows: Rows, *, seed: int = 0) -> Any:
-    """Make a compressed index of all live rows; ids are row numbers. Takes about a minute for a million rows on two cores."""
+    """Make a compressed index of all live rows; ids are row numbers. Takes half a minute for a million rows on two cores."""
     table = rows.table
     numbers = rows.numbers(0, table.rows)
     lists = lists_for(len(numbers))
-    index = faiss.IndexIVFPQ(faiss.IndexFlatIP(table.dim), table.dim, lists, SUB_QUANTISERS, BITS, faiss.METRIC_INNER_PRODUCT)
+    metric = faiss.METRIC_INNER_PRODUCT
+    index = faiss.IndexIVFPQFastScan(faiss.IndexFlatIP(table.dim), table.dim, lists, SUB_QUANTISERS, BITS, metric)
     wanted = min(len(numbers), max(TRAINING_ROWS, lists * TRAINING_ROWS_PER_LIST))
     sample = np.random.default_rng(seed).choice(numbers, wanted, replace=False)
     index.train(rows.vectors(np.sort(sample)))

@@ -72,8 +72,7 @@ def shelf(_folder: Path) -> Library:
 
 @pytest.fixture(params=[shelf, exact, exact_step_by_step, compressed, compressed_step_by_step])
 def library(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Library:
-    monkeypatch.setattr(ivfpq, "LISTS", 2)
-    monkeypatch.setattr(ivfpq, "BITS", 4)
+    monkeypatch.setattr(ivfpq, "FEWEST_LISTS", 2)
     make: Callable[[Path], Library] = request.param
     return make(tmp_path)
 

@@ -24,8 +24,6 @@ from monitor.pipeline.ports import Library
 
 IMPOSTOR_S = (120.0, 360.0)
 """Length of an impostor: mean 240 s, a song's."""
-EXACT_ROWS = 1_000_000
-"""Up to here the search is exact, whatever it costs: a catalogue of a thousand recordings has half of it."""
 IMPOSTOR = "impostor"
 
 
@@ -71,7 +69,7 @@ def build(
         kin=_kin(stored, folder / "catalog", recipe),
         references={at: Reference(id=at, path=name, duration_s=hops[at - 1] * recipe.hop_s) for at, name in enumerate(names, 1)},
     )
-    library = faiss_store.load(table, exact_rows=EXACT_ROWS)
+    library = faiss_store.load(table)
     return Catalogue(library=library, stored=stored, names=dict(enumerate(names, 1)))
 
 

@@ -33,9 +33,9 @@ def queries_of(table: Table, rows: list[int], noise: float = 0.05) -> np.ndarray
 @pytest.fixture(autouse=True)
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """A compressed index that trains in a blink; Faiss warns of few training rows on stderr, which is no Python warning."""
-    monkeypatch.setattr(ivfpq, "LISTS", 4)
+    monkeypatch.setattr(ivfpq, "FEWEST_LISTS", 4)
+    monkeypatch.setattr(ivfpq, "ROOT_LISTS", 0.1)
     monkeypatch.setattr(ivfpq, "SUB_QUANTISERS", 16)
-    monkeypatch.setattr(ivfpq, "BITS", 4)
     monkeypatch.setattr(ivfpq, "PROBES", 4)
     monkeypatch.setattr(faiss_store, "TAIL_ROWS", 50)
 
@@ -113,7 +113,7 @@ def test_a_long_tail_makes_the_index_stale_and_build_is_picked_up(table_of: Tabl
     assert third.generation == 9
 
 
-@pytest.mark.parametrize("content", [b"", b"{}\n", b"not json\n", b'{"format": 1, "rows": 600, "dim": 128}\nnot an index'])
+@pytest.mark.parametrize("content", [b"", b"{}\n", b"not json\n", b'{"format": 2, "rows": 600, "dim": 128}\nnot an index'])
 def test_a_damaged_index_is_trained_again(table_of: TableOf, content: bytes) -> None:
     table = table_of([300, 300])
     ivfpq.cache_path(table).write_bytes(content)
@@ -138,11 +138,9 @@ def test_an_index_that_cannot_be_kept_is_used_all_the_same(table_of: TableOf) ->
     assert not ivfpq.cache_path(table).exists()
 
 
-@pytest.mark.parametrize(
-    ("rows", "lists"), [(500_001, 256), (5_000_000, 256), (5_000_001, 512), (10_000_001, 1024), (40_000_000, 2048)]
-)
-def test_lists_double_so_that_a_lookup_never_scans_more(rows: int, lists: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(ivfpq, "LISTS", 256)
+@pytest.mark.parametrize(("rows", "lists"), [(50_001, 256), (430_000, 1024), (1_000_000, 2048), (40_000_000, 8192)])
+def test_lists_grow_as_the_root_of_the_rows(rows: int, lists: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ivfpq, "ROOT_LISTS", 1.5)
     assert ivfpq.lists_for(rows) == lists
 
 
