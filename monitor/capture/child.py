@@ -1,5 +1,7 @@
 """One ffmpeg process and its ends: started without a shell, in a group of its own, and never left behind.
 
+Where there is util-linux (any Linux), the kernel kills it when we are killed ourselves; elsewhere it ends at its next word to us.
+
 Knows processes and pipes. Knows nothing of sound but that it comes in bytes.
 """
 
@@ -8,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import shutil
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -21,6 +24,8 @@ _WORD_LENGTH = 400
 _LISTEN_BYTES = 16_384
 _LISTEN_S = 0.02
 """Standard error is read in such pieces, 800 kB/s at most: one that floods it waits for us, and costs the others nothing."""
+_MORTAL = ("setpriv", "--pdeathsig", "KILL", "--")
+"""Runs a program that dies with the thread that started it. One more exec, and no Python between fork and exec."""
 MISSING = "ffmpeg is not installed or not on the PATH; install it (apt install ffmpeg)"
 FORBIDDEN = "ffmpeg may not be executed by this user; check its permissions (ls -l on the ffmpeg that `which ffmpeg` names)"
 
@@ -48,7 +53,9 @@ class Child:
         pipe = asyncio.subprocess.PIPE
         try:
             # Its own group: a Ctrl-C on the terminal is for the daemon, and what ffmpeg may start dies with it.
-            process = await asyncio.create_subprocess_exec(*arguments, stdin=stdin, stdout=pipe, stderr=pipe, process_group=0)
+            process = await asyncio.create_subprocess_exec(
+                *_mortal(arguments), stdin=stdin, stdout=pipe, stderr=pipe, process_group=0
+            )
         except FileNotFoundError as error:
             raise Permanent(MISSING) from error
         except PermissionError as error:
@@ -118,6 +125,13 @@ class Child:
             self._words.append(word)
             if self._hear:
                 self._hear(word)
+
+
+def _mortal(arguments: Sequence[str]) -> Sequence[str]:
+    """Return the command that dies with us; as it is where that cannot be had, or what it names is not there to be started."""
+    if shutil.which(_MORTAL[0]) is None or shutil.which(arguments[0]) is None:
+        return arguments
+    return (*_MORTAL, *arguments)
 
 
 def _word(line: bytes) -> str:

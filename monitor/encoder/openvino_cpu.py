@@ -1,11 +1,12 @@
 """The network on a CPU through OpenVINO, where that is installed: the same answers in half the time (see ARCHITECTURE, Decisions).
 
-Knows how a torch network becomes an OpenVINO one. `openvino.convert_model` would do the same in one call, and would tell the makers
-of OpenVINO that it was used; the front end below it tells nobody.
+Knows how a torch network becomes an OpenVINO one, and that OpenVINO, as soon as it is imported, tells its makers so over the
+internet (from a forked child that the exit then waits for), unless its package for that is not there.
 """
 
 from __future__ import annotations
 
+import sys
 import warnings
 from collections.abc import Callable
 
@@ -26,6 +27,7 @@ def compiled(
         half: Multiply in bfloat16; the CPU has to be able to.
         threads: 0 leaves it to OpenVINO.
     """
+    sys.modules.setdefault("openvino_telemetry", None)  # type: ignore[arg-type] # "not there": OpenVINO then has a stub of its own
     try:
         import openvino
         from openvino.frontend import FrontEndManager

@@ -36,6 +36,8 @@ class Verdict:
 
     figures: dict[str, Any] = field(default_factory=dict)
     failures: list[str] = field(default_factory=list)
+    not_on_air: list[str] = field(default_factory=list)
+    """Plays that were told and were not on air then, whole; a matter of recognition, not of delivery, so no failure."""
 
     def demand(self, what: str, wrong: Sequence[object]) -> None:
         """Count what is wrong; any is a failure."""
@@ -106,7 +108,7 @@ def judge(record: Record, store: dict[EVENT_KEY, bytes], undelivered: int, heard
     verdict.figures["windows dropped"] = round(sum(life.dropped for life in record.lives))
     verdict.figures["broker lost, times"] = round(sum(life.disconnects for life in record.lives))
     verdict.figures["writes refused by the disk"] = round(sum(life.write_failures for life in record.lives))
-    verdict.figures |= _truth(record, by_key)
+    _judge_truth(verdict, record, by_key)
     return verdict
 
 
@@ -185,11 +187,11 @@ def _retained_wrong(record: Record) -> Iterator[str]:
             yield f"{topic} is retained"
 
 
-def _truth(record: Record, heard: dict[EVENT_KEY, bytes]) -> dict[str, Any]:
+def _judge_truth(verdict: Verdict, record: Record, heard: dict[EVENT_KEY, bytes]) -> None:
     """Plays beside what was on air. The daemon's UTC is brought back to ours by what its clock was set to at the time."""
     names = sorted(record.on_air_utc_s)
     round_s = 4 * (PIECE_S + TALK_S)
-    right = wrong = 0
+    right = 0
     for content in fold(heard).values():
         if content["type"] != "ended":
             continue
@@ -199,8 +201,11 @@ def _truth(record: Record, heard: dict[EVENT_KEY, bytes]) -> dict[str, Any]:
         began_s = record.on_air_utc_s[content["station"]]
         aired = [step * (PIECE_S + TALK_S) for step in range(4) if ON_AIR[(number + step) % len(ON_AIR)] == clip]
         ok = any(-SLACK_S <= (start - began_s) % round_s - at < PIECE_S + SLACK_S for start in starts for at in aired)
-        right, wrong = right + ok, wrong + (not ok)
-    return {"plays that were on air then": right, "plays that were not": wrong}
+        right += ok
+        if not ok:
+            places = ", ".join(f"{(start - began_s) % round_s:.1f}" for start in starts)
+            verdict.not_on_air.append(f"at {places} of {round_s:.0f} s, aired at {aired}: {json.dumps(content)}")
+    verdict.figures |= {"plays that were on air then": right, "plays that were not": len(verdict.not_on_air)}
 
 
 def table(record: Record, verdict: Verdict, head: str) -> str:
@@ -221,6 +226,7 @@ def as_json(record: Record, verdict: Verdict, **more: object) -> str:
         "passed": not verdict.failures,
         "figures": verdict.figures,
         "failures": verdict.failures,
+        "not_on_air": verdict.not_on_air,
         "faults": [
             {**asdict(one.fault), "kind": one.fault.kind.value, "began_s": one.began_s, "ended_s": one.ended_s, "seen": one.seen}
             for one in record.outcomes

@@ -30,9 +30,11 @@ LOOK_S = 0.5
 START_LIMIT_S = 120.0
 STOP_LIMIT_S = 60.0
 DRAIN_LIMIT_S = 120.0
+SIGN_LIMIT_S = 300.0
+"""For the first connection on a broken line, and a page dated by another clock: the daemon may just be starting, over and over."""
 DISK_LIMIT_S = 240.0
 """A disk stays full until the daemon has noticed, but no longer than this."""
-NOTICE_S = 30.0
+NOTICE_S = 60.0
 """For a reload to be seen in the log, and a clock on a page."""
 
 
@@ -332,7 +334,7 @@ class Run:
         before = self._proxy.harmed
         self._proxy.become(line)
         yield from self._for(outcome.fault.for_s)
-        deadline_s = self.now_s() + START_LIMIT_S
+        deadline_s = self.now_s() + SIGN_LIMIT_S
         while self._proxy.harmed == before and self.now_s() < deadline_s:  # nobody was on the line yet
             yield True
         self._proxy.heal(late=outcome.fault.kind is Kind.NETWORK_STALLED)
@@ -358,7 +360,7 @@ class Run:
 
     def _step_clock(self, outcome: Outcome) -> Iterator[bool]:
         self._clock.set(outcome.fault.step_s)
-        deadline_s = self.now_s() + START_LIMIT_S
+        deadline_s = self.now_s() + SIGN_LIMIT_S
         look_at_s = 0.0
         while self.now_s() < deadline_s:
             if self.now_s() >= look_at_s:

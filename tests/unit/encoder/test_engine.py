@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +55,16 @@ def test_openvino_gives_what_torch_gives(tmp_path: Path, network: str) -> None:
     assert (np.einsum("nd,nd->n", vectors, plain.encode(windows(3))) > 0.999).all()
     np.testing.assert_allclose(np.linalg.norm(vectors, axis=1), 1.0, atol=1e-5)
     assert not np.allclose(vectors[0], fast.encode(windows(4, seed=2))[0])
+
+
+def test_openvino_tells_nobody_that_it_is_used(tmp_path: Path, weights_file: Path) -> None:
+    # Imported, it told its makers over the internet, out of a forked child that the exit of the daemon waited for: 225 s, once.
+    load = f"from monitor.encoder.engine import load_encoder\nload_encoder({str(weights_file)!r}, 'cpu', 1, runtime='openvino')\n"
+    say = "import sys\nprint([name for name in sys.modules if name.startswith('openvino_telemetry.')])"
+    environ = {name: value for name, value in os.environ.items() if name != "CI"} | {"HOME": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", load + say], env=environ, capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+    assert not (tmp_path / "intel").exists()  # where it counts how often it was used
 
 
 @pytest.mark.parametrize("count", [2, 5, 17])
