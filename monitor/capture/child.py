@@ -1,6 +1,6 @@
 """One ffmpeg process and its ends: started without a shell, in a group of its own, and never left behind.
 
-Where there is util-linux (any Linux), the kernel kills it when we are killed ourselves; elsewhere it ends at its next word to us.
+On Linux the kernel kills it when we are killed ourselves; elsewhere it ends at its next word to us.
 
 Knows processes and pipes. Knows nothing of sound but that it comes in bytes.
 """
@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import fcntl
 import os
-import shutil
 import signal
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -24,18 +24,47 @@ _WORD_LENGTH = 400
 _LISTEN_BYTES = 16_384
 _LISTEN_S = 0.02
 """Standard error is read in such pieces, 800 kB/s at most: one that floods it waits for us, and costs the others nothing."""
-_MORTAL = ("setpriv", "--pdeathsig", "KILL", "--")
-"""Runs a program that dies with the thread that started it. One more exec, and no Python between fork and exec."""
 MISSING = "ffmpeg is not installed or not on the PATH; install it (apt install ffmpeg)"
 FORBIDDEN = "ffmpeg may not be executed by this user; check its permissions (ls -l on the ffmpeg that `which ffmpeg` names)"
+
+
+class _Lifeline:
+    """A pipe of which we alone hold one end, and a child the other: once ours is closed, the kernel kills the child's group.
+
+    Asks nothing of the child, and the child may not have to ask for anything either: in a sandbox it is not given any rights.
+    """
+
+    def __init__(self) -> None:
+        self.far_end, self._near_end = os.pipe()
+        if hasattr(fcntl, "F_SETSIG"):  # Linux
+            fcntl.fcntl(self.far_end, fcntl.F_SETSIG, signal.SIGKILL)
+            fcntl.fcntl(self.far_end, fcntl.F_SETFL, fcntl.fcntl(self.far_end, fcntl.F_GETFL) | os.O_ASYNC)
+
+    def tie(self, group: int) -> None:
+        """Name the group whose life hangs on it, and leave the far end to it."""
+        with contextlib.suppress(ProcessLookupError):  # it is gone already
+            fcntl.fcntl(self.far_end, fcntl.F_SETOWN, -group)
+        os.close(self.far_end)
+
+    def cut(self) -> None:
+        """Let go; what still lives dies."""
+        if self._near_end >= 0:
+            os.close(self._near_end)
+            self._near_end = -1
+
+    def drop(self) -> None:
+        """Close both ends: nobody was tied to it."""
+        os.close(self.far_end)
+        self.cut()
 
 
 class Child:
     """A running ffmpeg. Its standard error goes to a ring of a few lines: the oldest are lost, uncounted."""
 
-    def __init__(self, process: asyncio.subprocess.Process, hear: Callable[[str], None] | None = None) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, lifeline: _Lifeline, hear: Callable[[str], None] | None = None) -> None:
         """Take over a process whose standard output and error are pipes; `hear` is given each line of the latter."""
         self._process = process
+        self._lifeline = lifeline
         self._hear = hear
         self._words: deque[str] = deque(maxlen=_WORDS)
         self._listener = asyncio.create_task(self._listen())
@@ -52,17 +81,23 @@ class Child:
         """
         pipe = asyncio.subprocess.PIPE
         try:
-            # Its own group: a Ctrl-C on the terminal is for the daemon, and what ffmpeg may start dies with it.
-            process = await asyncio.create_subprocess_exec(
-                *_mortal(arguments), stdin=stdin, stdout=pipe, stderr=pipe, process_group=0
-            )
+            lifeline = _Lifeline()
+            try:
+                # Its own group: a Ctrl-C on the terminal is for the daemon, and what ffmpeg may start dies with it.
+                process = await asyncio.create_subprocess_exec(
+                    *arguments, stdin=stdin, stdout=pipe, stderr=pipe, process_group=0, pass_fds=(lifeline.far_end,)
+                )
+            except BaseException:
+                lifeline.drop()
+                raise
         except FileNotFoundError as error:
             raise Permanent(MISSING) from error
         except PermissionError as error:
             raise Permanent(FORBIDDEN) from error
         except OSError as error:  # no process, descriptor or memory left: it may be there again soon
             raise StreamFailed(f"ffmpeg could not be started: {error.strerror}") from error
-        return cls(process, hear)
+        lifeline.tie(process.pid)
+        return cls(process, lifeline, hear)
 
     @property
     def pid(self) -> int:
@@ -107,6 +142,7 @@ class Child:
         while await self._process.stdout.read(1 << 16):  # a pipe closes only when it was read to its end
             pass
         await self.finish()
+        self._lifeline.cut()
 
     async def _listen(self) -> None:
         assert self._process.stderr is not None
@@ -125,13 +161,6 @@ class Child:
             self._words.append(word)
             if self._hear:
                 self._hear(word)
-
-
-def _mortal(arguments: Sequence[str]) -> Sequence[str]:
-    """Return the command that dies with us; as it is where that cannot be had, or what it names is not there to be started."""
-    if shutil.which(_MORTAL[0]) is None or shutil.which(arguments[0]) is None:
-        return arguments
-    return (*_MORTAL, *arguments)
 
 
 def _word(line: bytes) -> str:

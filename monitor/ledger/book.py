@@ -7,6 +7,7 @@ write replaces its end, and what lies between its end and the first new interval
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import sqlite3
@@ -16,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from monitor.core.airtime import Interval
+from monitor.core.retention import reckoned_s
 from monitor.errors import LedgerError, LedgerUnwritable
 from monitor.ledger import schema
 from monitor.ledger.schema import NUMBERS, to_ms
@@ -50,28 +52,62 @@ class Batch:
 
 
 class Book:
-    """The file, open for writing. Called by one thread at a time."""
+    """The file, open for writing. Called by one thread at a time.
 
-    def __init__(self, path: Path, *, keep_days: float, utc_s: Callable[[], float] = time.time) -> None:
+    Where there is no room for it just now, it is opened as soon as there is: until then it has no ends, and takes nothing.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        *,
+        keep_days: float,
+        utc_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float] = time.monotonic,
+    ) -> None:
         """Open or make the file. Plays that a run that crashed left on air are over where they were last told.
 
         Raises:
             LedgerError: The file is not a ledger, is damaged, cannot be written, or is in use by another monitor.
-            LedgerUnwritable: There is no room for it just now.
         """
-        self._path, self._keep_s, self._utc_s = path, keep_days * DAY_S, utc_s
-        try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            self._claim = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        except OSError as error:
-            raise LedgerError(f"ledger {path}: {error.strerror}; make its folder writable or change [ledger] path") from error
-        with contextlib.ExitStack() as undo:
-            undo.callback(os.close, self._claim)
-            self._database = self._open()
-            undo.pop_all()
+        self._path, self._keep_s, self._utc_s, self._now_s = path, keep_days * DAY_S, utc_s, now_s
+        self._pruned_s = now_s()
+        self._claim: int | None = None
+        self._connection: sqlite3.Connection | None = None
+        with contextlib.suppress(LedgerUnwritable):
+            self._opened()
 
     def __repr__(self) -> str:
         return f"Book({self._path})"
+
+    @property
+    def _database(self) -> sqlite3.Connection:
+        """The open file; whoever asks has opened it."""
+        assert self._connection is not None
+        return self._connection
+
+    def _opened(self) -> None:
+        """Open the file, if it is not.
+
+        Raises:
+            LedgerError: It cannot be used.
+            LedgerUnwritable: There is no room for it just now.
+        """
+        if self._connection is not None:
+            return
+        path = self._path
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            claim = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise LedgerUnwritable(f"ledger {path}: the disk is full; it works as soon as there is room") from error
+            raise LedgerError(f"ledger {path}: {error.strerror}; make its folder writable or change [ledger] path") from error
+        with contextlib.ExitStack() as undo:
+            undo.callback(os.close, claim)
+            self._connection = self._open(claim)
+            undo.pop_all()
+        self._claim = claim
 
     def ends(self) -> dict[str, float]:
         """Return where each station's account ends, in seconds of UTC.
@@ -80,6 +116,8 @@ class Book:
             LedgerError: The file is damaged.
             LedgerUnwritable: The disk did not answer.
         """
+        if self._connection is None:
+            return {}
         with self._mapped():
             rows = self._database.execute(
                 "SELECT name, (SELECT max(end_ms) FROM stretch WHERE station = number) FROM station"
@@ -103,21 +141,28 @@ class Book:
                     self._database.execute("INSERT OR REPLACE INTO play VALUES (?, ?, ?, ?, ?, ?, ?, ?)", self._values(row))
 
     def prune(self) -> None:
-        """Forget what is older than `keep_days`.
+        """Forget what is older than `keep_days`. A clock that was set ahead makes nothing old at once (`core/retention.py`).
 
         Raises:
             LedgerUnwritable: The disk did not take it.
             LedgerError: The file is damaged.
         """
-        before = to_ms(self._utc_s() - self._keep_s)
+        now_s = self._now_s()
         with self._transaction():
+            last_s = float(self._database.execute("SELECT utc_s FROM reckoned").fetchone()[0])
+            moment_s = reckoned_s(last_s, now_s - self._pruned_s, self._utc_s())
+            self._database.execute("UPDATE reckoned SET utc_s = ?", (moment_s,))
+            before = to_ms(moment_s - self._keep_s)
             self._database.execute("DELETE FROM stretch WHERE end_ms < ?", (before,))
             self._database.execute("DELETE FROM play WHERE end_ms < ? AND NOT on_air", (before,))
+        self._pruned_s = now_s
 
     def close(self) -> None:
         """Close the file."""
-        self._database.close()
-        os.close(self._claim)
+        if self._connection is not None:
+            self._connection.close()
+        if self._claim is not None:
+            os.close(self._claim)
 
     def _splice(self, station: int, stretches: Sequence[Interval]) -> None:
         """Replace the end of an account. Neighbours that are alike become one row."""
@@ -153,6 +198,7 @@ class Book:
 
     @contextlib.contextmanager
     def _transaction(self) -> Iterator[None]:
+        self._opened()
         with self._mapped():
             self._database.execute("BEGIN IMMEDIATE")
             try:
@@ -172,9 +218,9 @@ class Book:
                 raise LedgerError(damaged(self._path, error)) from error
             raise LedgerUnwritable(f"ledger {self._path}: {error}") from error
 
-    def _open(self) -> sqlite3.Connection:
+    def _open(self, claim: int) -> sqlite3.Connection:
         try:
-            fcntl.flock(self._claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise LedgerError(f"ledger {self._path}: another monitor is using it; give each its own [ledger] path") from error
         try:
@@ -182,7 +228,7 @@ class Book:
         except sqlite3.Error as error:
             raise self._unusable(error) from error
         try:
-            schema.prepare(self._path, database)
+            schema.prepare(self._path, database, utc_s=self._utc_s())
             database.execute("PRAGMA journal_mode = WAL")
             database.execute("PRAGMA synchronous = FULL")
             database.execute("UPDATE play SET on_air = 0 WHERE on_air")

@@ -42,9 +42,11 @@ CREATE TABLE play (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX play_when ON play (station, end_ms);
 """
+RECKONED = "CREATE TABLE IF NOT EXISTS reckoned (only INTEGER PRIMARY KEY CHECK (only = 1), utc_s REAL NOT NULL) STRICT"
+"""From when age was last counted (`core/retention.py`). Made where it is missing: a ledger of an older monitor has none."""
 
 
-def prepare(path: Path, database: sqlite3.Connection) -> None:
+def prepare(path: Path, database: sqlite3.Connection, *, utc_s: float) -> None:
     """Make the tables where there are none, and check whose they are.
 
     Raises:
@@ -55,6 +57,11 @@ def prepare(path: Path, database: sqlite3.Connection) -> None:
         database.executescript(
             f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} COMMIT;"
         )
+    database.execute(RECKONED)
+    # What is there was written by clocks that were believed then; a file that is new has nothing to lose.
+    database.execute(
+        "INSERT OR IGNORE INTO reckoned VALUES (1, min(?, coalesce((SELECT max(end_ms) / 1000.0 FROM stretch), ?)))", (utc_s, utc_s)
+    )
 
 
 def check(path: Path, database: sqlite3.Connection) -> None:

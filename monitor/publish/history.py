@@ -16,7 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from monitor.errors import OutboxError
-from monitor.publish.outbox import APPLICATION_ID, VERSION
+from monitor.publish.schema import APPLICATION_ID, VERSION
 
 STEP = 500
 """Messages read at once."""

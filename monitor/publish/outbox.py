@@ -12,6 +12,7 @@ lost.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import json
 import os
@@ -24,46 +25,15 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from monitor.core.retention import reckoned_s
 from monitor.errors import OutboxError, OutboxUnwritable
 from monitor.facts import DetectionsLost, OutboxChanged, Tell
 from monitor.messages import Detection, EventKind
-from monitor.publish import payload
+from monitor.publish import payload, schema
 
-APPLICATION_ID = 0x4D4F4E31
-"""Marks the file as ours ("MON1")."""
-VERSION = 2
-DAMAGED = frozenset({sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB})
-PASSING = frozenset({sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_BUSY, sqlite3.SQLITE_NOMEM})
-"""What mends itself, as when somebody makes room. Making its shared-memory file, SQLite calls a full disk an I/O error."""
-TABLES = """
-CREATE TABLE station (name TEXT PRIMARY KEY, sequence INTEGER NOT NULL) STRICT, WITHOUT ROWID;
-CREATE TABLE message (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    station TEXT NOT NULL,
-    sequence INTEGER NOT NULL,
-    stored_utc_s REAL NOT NULL,
-    payload BLOB NOT NULL,
-    delivered_utc_s REAL,
-    play TEXT NOT NULL,
-    start_utc_s REAL NOT NULL,
-    end_utc_s REAL NOT NULL,
-    UNIQUE (station, sequence)
-) STRICT;
-CREATE INDEX pending ON message (number) WHERE delivered_utc_s IS NULL;
-CREATE INDEX delivered ON message (delivered_utc_s) WHERE delivered_utc_s IS NOT NULL;
-"""
-INDEXES = (
-    "CREATE INDEX by_play ON message (play, number)",
-    "CREATE INDEX by_time ON message (station, start_utc_s, end_utc_s)",
-)
-"""For `history.py`."""
 HISTORY_SHARE = 0.5
 """Of the budget, that delivered messages may fill; the rest is for days without a broker, so a fuller outbox is a sign of those."""
 PRUNED_AT_ONCE = 500
-ON_AIR = (
-    "CREATE TABLE IF NOT EXISTS on_air (id TEXT PRIMARY KEY, station TEXT NOT NULL, payload BLOB NOT NULL) STRICT, WITHOUT ROWID"
-)
-"""Plays whose last message is not `ended`, and that message. Made where it is missing: an outbox of an older monitor has none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +53,14 @@ class DiskOutbox:
     """
 
     def __init__(
-        self, path: Path, *, keep_days: float, tell: Tell, max_mb: float = 4096.0, utc_s: Callable[[], float] = time.time
+        self,
+        path: Path,
+        *,
+        keep_days: float,
+        tell: Tell,
+        max_mb: float = 4096.0,
+        utc_s: Callable[[], float] = time.time,
+        now_s: Callable[[], float] = time.monotonic,
     ) -> None:
         """Open or make the file.
 
@@ -95,18 +72,22 @@ class DiskOutbox:
         self._keep_s = keep_days * 86400.0
         self._budget_bytes = round(max_mb * 1e6)
         self._tell = tell
-        self._utc_s = utc_s
+        self._utc_s, self._now_s = utc_s, now_s
+        self._pruned_s = now_s()
         self._guard = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
             self._claim = os.open(path.with_name(path.name + ".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
+            if error.errno in {errno.ENOSPC, errno.EDQUOT}:
+                raise OutboxUnwritable(f"outbox {path}: the disk is full; it works as soon as there is room") from error
             raise OutboxError(f"outbox {path}: {error.strerror}; make its folder writable or change [outbox] path") from error
         with contextlib.ExitStack() as undo:
             undo.callback(os.close, self._claim)
             self._database = self._open()
             undo.callback(self._database.close)
             with self._mapped():
+                self._id = str(self._database.execute("SELECT id FROM store").fetchone()[0])
                 counted = self._database.execute("SELECT count(*) FROM message WHERE delivered_utc_s IS NULL").fetchone()
                 self._depth = int(counted[0])
                 self._tell(self._state())
@@ -207,8 +188,15 @@ class DiskOutbox:
             self._tell(state)
 
     def prune(self) -> int:
-        """Forget messages delivered longer ago than `keep_days`; return how many."""
-        before_s, total = self._utc_s() - self._keep_s, 0
+        """Forget messages delivered longer ago than `keep_days`; return how many.
+
+        A clock that was set ahead makes nothing old at once (`core/retention.py`).
+
+        Raises:
+            OutboxUnwritable: The disk did not take it.
+            OutboxError: The file is damaged.
+        """
+        before_s, total = self._reckon() - self._keep_s, 0
         while True:
             with self._guard, self._transaction():
                 gone = self._forget("delivered_utc_s < ?", before_s)
@@ -221,6 +209,16 @@ class DiskOutbox:
         with self._guard:
             self._database.close()
             os.close(self._claim)
+
+    def _reckon(self) -> float:
+        """Return from when age is counted, and note it for those who come after us."""
+        now_s = self._now_s()
+        with self._guard, self._transaction():
+            last_s = float(self._database.execute("SELECT reckoned_utc_s FROM store").fetchone()[0])
+            moment_s = reckoned_s(last_s, now_s - self._pruned_s, self._utc_s())
+            self._database.execute("UPDATE store SET reckoned_utc_s = ?", (moment_s,))
+        self._pruned_s = now_s
+        return moment_s
 
     def _insert(self, detection: Detection) -> None:
         text = self._store(detection.station, partial(payload.describe, detection))
@@ -235,12 +233,12 @@ class DiskOutbox:
             "INSERT INTO station VALUES (?, 1) ON CONFLICT (name) DO UPDATE SET sequence = sequence + 1 RETURNING sequence",
             (station,),
         ).fetchone()
-        content = describe(sequence=row[0])
+        content = describe(sequence=row[0], store=self._id)
         text = payload.encode(content)
         self._database.execute(
             "INSERT INTO message (station, sequence, stored_utc_s, payload, play, start_utc_s, end_utc_s)"
             " VALUES (?, ?, ?, ?, ?, ?, ?)",
-            (station, row[0], self._utc_s(), text, *_place(content)),
+            (station, row[0], self._utc_s(), text, *schema.place(content)),
         )
         return text
 
@@ -301,7 +299,7 @@ class DiskOutbox:
         try:
             yield
         except sqlite3.DatabaseError as error:
-            if error.sqlite_errorcode & 0xFF in DAMAGED:
+            if error.sqlite_errorcode & 0xFF in schema.DAMAGED:
                 raise OutboxError(_damaged(self._path, error)) from error
             raise OutboxUnwritable(f"outbox {self._path}: {error}") from error
 
@@ -315,7 +313,7 @@ class DiskOutbox:
         except sqlite3.Error as error:
             raise self._unusable(error) from error
         try:
-            self._prepare(database)
+            schema.prepare(self._path, database, utc_s=self._utc_s())
         except sqlite3.Error as error:
             database.close()
             raise self._unusable(error) from error
@@ -325,60 +323,11 @@ class DiskOutbox:
         return database
 
     def _unusable(self, error: sqlite3.Error) -> OutboxError | OutboxUnwritable:
-        if error.sqlite_errorcode & 0xFF in DAMAGED:
+        if error.sqlite_errorcode & 0xFF in schema.DAMAGED:
             return OutboxError(_damaged(self._path, error))
-        if error.sqlite_errorcode & 0xFF in PASSING:
+        if error.sqlite_errorcode & 0xFF in schema.PASSING:
             return OutboxUnwritable(f"outbox {self._path}: {error}; is the disk full? It works as soon as there is room")
         return OutboxError(f"outbox {self._path}: {error}; make it and its folder writable or change [outbox] path")
-
-    def _prepare(self, database: sqlite3.Connection) -> None:
-        application, version, tables = database.execute(
-            "SELECT (SELECT application_id FROM pragma_application_id), (SELECT user_version FROM pragma_user_version),"
-            " (SELECT count(*) FROM sqlite_schema)"
-        ).fetchone()
-        if tables and application != APPLICATION_ID:
-            raise OutboxError(f"outbox {self._path}: the database of another program; change [outbox] path or move it away")
-        if tables and version not in {1, VERSION}:
-            raise OutboxError(f"outbox {self._path}: made by another monitor (format {version}, not {VERSION}); move it away")
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = FULL")
-        if not tables:
-            indexes = "".join(f"{index}; " for index in INDEXES)
-            database.executescript(
-                f"BEGIN; PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {VERSION}; {TABLES} {indexes} COMMIT;"
-            )
-        database.execute("BEGIN IMMEDIATE")
-        database.execute(ON_AIR)
-        if tables and version == 1:
-            _upgrade(database)
-        database.execute("COMMIT")
-
-
-def _upgrade(database: sqlite3.Connection) -> None:
-    """Bring an outbox of format 1 to this one: what `history.py` looks for stood only within the payloads."""
-    for column, kind in (
-        ("play", "TEXT NOT NULL DEFAULT ''"),
-        ("start_utc_s", "REAL NOT NULL DEFAULT 0"),
-        ("end_utc_s", "REAL NOT NULL DEFAULT 0"),
-    ):
-        database.execute(f"ALTER TABLE message ADD COLUMN {column} {kind}")
-    last = 0
-    while rows := database.execute(
-        "SELECT number, payload FROM message WHERE number > ? ORDER BY number LIMIT 1000", (last,)
-    ).fetchall():
-        database.executemany(
-            "UPDATE message SET play = ?, start_utc_s = ?, end_utc_s = ? WHERE number = ?",
-            [(*_place(json.loads(text)), number) for number, text in rows],
-        )
-        last = rows[-1][0]
-    for index in INDEXES:
-        database.execute(index)
-    database.execute(f"PRAGMA user_version = {VERSION}")
-
-
-def _place(content: dict[str, Any]) -> tuple[str, float, float]:
-    """Of which play an event speaks, and from when to when that is."""
-    return content["id"], payload.seconds(content["start"]), payload.seconds(content["heard_until"])
 
 
 def _damaged(path: Path, why: object) -> str:

@@ -61,13 +61,17 @@ def _custom(reference: Reference, names: tuple[str, ...]) -> str:
     return next((columns[name] for name in names if name in columns), "")
 
 
-def describe(detection: Detection, *, sequence: int) -> dict[str, Any]:
-    """Say all about a detection. `end` is null until the play has ended; `heard_until` is the last moment it was heard so far."""
+def describe(detection: Detection, *, sequence: int, store: str) -> dict[str, Any]:
+    """Say all about a detection. `end` is null until the play has ended; `heard_until` is the last moment it was heard so far.
+
+    `sequence` counts the events of the station in the outbox `store`.
+    """
     play = detection.play
     end = utc(detection.end_utc_s)
     return {
         "schema": SCHEMA,
         "id": detection.id,
+        "store": store,
         "sequence": sequence,
         "type": detection.kind.value,
         "station": detection.station,
@@ -94,10 +98,17 @@ def describe(detection: Detection, *, sequence: int) -> dict[str, Any]:
     }
 
 
-def ended(content: dict[str, Any], *, sequence: int) -> dict[str, Any]:
+def ended(content: dict[str, Any], *, sequence: int, store: str) -> dict[str, Any]:
     """Say that a play is over which was last described so, by a run that did not live to tell its end."""
     kind = EventKind.ENDED.value
-    return {**content, "sequence": sequence, "type": kind, "end": content["heard_until"], "monitor_version": __version__}
+    return {
+        **content,
+        "store": store,
+        "sequence": sequence,
+        "type": kind,
+        "end": content["heard_until"],
+        "monitor_version": __version__,
+    }
 
 
 def replayed(content: dict[str, Any], *, now_utc_s: float) -> dict[str, Any]:

@@ -13,7 +13,7 @@ import aiomqtt
 from monitor.core.brokers import Address
 from monitor.errors import BrokerUnreachable, OutboxError
 from monitor.publish.client import Connection, abandon, explain
-from monitor.publish.outbox import APPLICATION_ID
+from monitor.publish.schema import APPLICATION_ID
 from monitor.settings import MqttSettings
 
 _MARK = slice(68, 72)

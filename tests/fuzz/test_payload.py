@@ -83,13 +83,13 @@ def detections(draw: st.DrawFn) -> Detection:
 @settings(deadline=None, max_examples=100)
 @given(detections(), st.integers(1, 2**63 - 1))
 def test_every_detection_keeps_the_schema(detection: Detection, sequence: int) -> None:
-    text = payload.encode(payload.describe(detection, sequence=sequence))
+    text = payload.encode(payload.describe(detection, sequence=sequence, store="s"))
     content = json.loads(text)
     VALIDATOR.validate(content)
     assert b"\n" not in text
     assert content["reference"]["title"] == detection.reference.title
     assert payload.seconds(content["start"]) == pytest.approx(detection.start_utc_s, abs=0.0011)
-    VALIDATOR.validate(json.loads(payload.encode(payload.ended(content, sequence=sequence))))
+    VALIDATOR.validate(json.loads(payload.encode(payload.ended(content, sequence=sequence, store="s"))))
     board = Board("monitor")
     board.add(detection.station, now_utc_s=detection.start_utc_s)
     board.told(detection)
@@ -110,7 +110,7 @@ def test_a_number_that_is_none_is_refused_or_said(detection: Detection, field: s
         else replace(detection, **{field: value})
     )
     try:
-        text = payload.encode(payload.describe(broken, sequence=1))
+        text = payload.encode(payload.describe(broken, sequence=1, store="s"))
     except (ValueError, OverflowError):
         return
     json.loads(text, parse_constant=pytest.fail)
@@ -149,5 +149,6 @@ def test_what_the_outbox_takes_comes_back_without_a_hole(steps: Sequence[Any]) -
         assert outbox.stations() == sorted(taken)
         for message in outbox.pending(10**6):
             expected = taken[message.station][message.sequence - 1]
-            assert message.payload == payload.encode(payload.describe(expected, sequence=message.sequence))
+            store = json.loads(message.payload)["store"]
+            assert message.payload == payload.encode(payload.describe(expected, sequence=message.sequence, store=store))
         outbox.close()

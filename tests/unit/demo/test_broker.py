@@ -44,7 +44,7 @@ def event(kind: EventKind, end_s: float) -> bytes:
         recipe="r",
         generation=1,
     )
-    return json.dumps(describe(detection, sequence=1)).encode()
+    return json.dumps(describe(detection, sequence=1, store="s")).encode()
 
 
 def test_events_of_one_play_become_one_entry() -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import resource
 import shutil
 import sqlite3
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import pairwise
 from pathlib import Path
@@ -71,7 +73,7 @@ class World:
 
     def start(self) -> None:
         """Start the monitor."""
-        self.book = Book(self.path, keep_days=400.0, utc_s=lambda: self.utc_s)
+        self.book = Book(self.path, keep_days=400.0, utc_s=lambda: self.utc_s, now_s=lambda: self.now_s)
         self.ledger = Ledger(
             self,
             RECIPE,
@@ -262,6 +264,58 @@ def test_a_real_full_disk_takes_nothing_and_loses_nothing(tmp_path: Path) -> Non
     book._database.execute("PRAGMA max_page_count = 100000")
     book.write(Batch(stretches={"one": many}, plays={}))
     assert book.ends() == {"one": UTC_S + 4000}
+    book.close()
+
+
+@contextmanager
+def full_disk() -> Iterator[None]:
+    """No file may grow, as on a disk that is full."""
+    _, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (0, hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (hard, hard))
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_disk_that_is_full_at_the_start_holds_nobody_up(world: World, again: bool) -> None:
+    # The daemon ended with 75, over and over, because of the ledger, while the outbox on another disk would have taken everything.
+    zero_s = world.utc_s
+    if again:
+        world.listen(60.0)
+    world.stop()
+    if not again:
+        world.path.unlink()
+    world.now_s += 10.0
+    with full_disk():
+        world.start()
+        world.listen(60.0)
+        assert [fact.reason for fact in world.facts if isinstance(fact, LedgerStateChanged)][-1]
+    assert world.ledger._fails
+    world.listen(60.0)
+    assert not world.ledger._fails
+    world.stop()
+    before = [(0.0, 60.0, MUSIC), (60.0, 70.0, NONE), (70.0, 190.0, MUSIC)]
+    near(told(world.read(zero_s, world.utc_s), zero_s), before if again else [(0.0, 10.0, NONE), (10.0, 130.0, MUSIC)])
+
+
+def test_a_clock_set_years_ahead_forgets_nothing_at_once(tmp_path: Path) -> None:
+    now_s, wall_s = 0.0, UTC_S
+    book = Book(tmp_path / "ledger.db", keep_days=1.0, utc_s=lambda: now_s + wall_s, now_s=lambda: now_s)
+    book.write(Batch(stretches={"one": [Interval(start_s=UTC_S, end_s=UTC_S + 10, state=MUSIC)]}, plays={}))
+    wall_s += 3 * 365 * 86400.0
+    now_s += 3600.0
+    book.prune()
+    assert book.ends() == {"one": UTC_S + 10}
+    book.close()
+    book = Book(tmp_path / "ledger.db", keep_days=1.0, utc_s=lambda: now_s + wall_s, now_s=lambda: now_s)
+    book.prune()
+    assert book.ends() == {"one": UTC_S + 10}
+    wall_s -= 3 * 365 * 86400.0
+    now_s += 86400.0
+    book.prune()
+    assert book.ends() == {}, "a clock that is right prunes as ever"
     book.close()
 
 

@@ -27,9 +27,18 @@ Make = Callable[..., Detection]
 class Clock:
     def __init__(self) -> None:
         self.now_s = 1_790_000_000.0
+        self.passed_s = 0.0
 
     def __call__(self) -> float:
         return self.now_s
+
+    def monotonic(self) -> float:
+        return self.passed_s
+
+    def wait(self, seconds: float) -> None:
+        """Let time pass; setting the clock alone is `now_s`."""
+        self.now_s += seconds
+        self.passed_s += seconds
 
 
 @pytest.fixture
@@ -50,7 +59,9 @@ def opened(tmp_path: Path, clock: Clock, facts: list[Any]) -> Iterator[Callable[
         for outbox in made:
             outbox.close()
         made.clear()
-        made.append(DiskOutbox(tmp_path / "data" / "outbox.db", keep_days=1.0, tell=facts.append, utc_s=clock))
+        made.append(
+            DiskOutbox(tmp_path / "data" / "outbox.db", keep_days=1.0, tell=facts.append, utc_s=clock, now_s=clock.monotonic)
+        )
         return made[0]
 
     yield make
@@ -74,7 +85,7 @@ def test_a_restart_keeps_what_waits_and_counts_on(opened: Callable[[], DiskOutbo
     assert [m.sequence for m in again.pending(10)] == [2]
     assert again.depth == 1
     again.acknowledge([m.number for m in again.pending(10)])
-    clock.now_s += 2 * 86400
+    clock.wait(2 * 86400)
     assert again.prune() == 2
     after = opened()
     after.put([detection(3)])
@@ -94,9 +105,9 @@ def test_delivered_messages_are_kept_for_keep_days(opened: Callable[[], DiskOutb
     outbox = opened()
     outbox.put([detection(1), detection(2)])
     outbox.acknowledge([outbox.pending(1)[0].number])
-    clock.now_s += 0.9 * 86400
+    clock.wait(0.9 * 86400)
     assert outbox.prune() == 0
-    clock.now_s += 0.2 * 86400
+    clock.wait(0.2 * 86400)
     assert outbox.prune() == 1
     assert outbox.depth == 1, "what waits is never pruned"
 
@@ -204,11 +215,59 @@ def test_history_leaves_half_of_the_budget_for_a_broker_that_goes_away(tmp_path:
     outbox.close()
 
 
+def test_a_clock_set_years_ahead_makes_nothing_old_at_once(opened: Callable[[], DiskOutbox], detection: Make, clock: Clock) -> None:
+    # An hour after such a step all history was gone, and setting the clock right did not bring it back.
+    outbox = opened()
+    outbox.put([detection(1)])
+    outbox.acknowledge([outbox.pending(1)[0].number])
+    clock.wait(3600)
+    clock.now_s += 5 * 365 * 86400
+    assert outbox.prune() == 0
+    clock.wait(3600)
+    assert opened().prune() == 0, "nor does a restart believe it"
+    clock.now_s -= 5 * 365 * 86400
+    again = opened()
+    clock.wait(0.8 * 86400)
+    assert again.prune() == 0
+    clock.wait(0.2 * 86400)
+    assert again.prune() == 1, "a clock that is right prunes as ever"
+
+
+def test_a_clock_that_is_right_after_all_is_caught_up_with(opened: Callable[[], DiskOutbox], detection: Make, clock: Clock) -> None:
+    outbox = opened()
+    outbox.put([detection(1)])
+    outbox.acknowledge([outbox.pending(1)[0].number])
+    clock.now_s += 10 * 86400  # it was off for ten days, or its clock was ten days slow
+    again = opened()
+    assert again.prune() == 0
+    clock.wait(0.4 * 86400)
+    assert again.prune() == 0
+    clock.wait(0.2 * 86400)
+    assert again.prune() == 1
+
+
+def test_events_name_the_store_that_counts_them(opened: Callable[[], DiskOutbox], detection: Make, tmp_path: Path) -> None:
+    # A station that moved to another monitor counts from 1 again: by the number alone a subscriber took it all for repetitions.
+    def named(outbox: DiskOutbox) -> set[str]:
+        return {json.loads(message.payload)["store"] for message in outbox.pending(100)}
+
+    outbox = opened()
+    outbox.put([detection(1)])
+    again = opened()
+    assert again.end_left_over() == 1
+    again.put([detection(2, station="b")])
+    (ours,) = named(again)
+    other = DiskOutbox(tmp_path / "other.db", keep_days=1.0, tell=lambda fact: None)
+    other.put([detection(1)])
+    assert named(other) != {ours}
+    other.close()
+
+
 def test_pruning_goes_on_until_nothing_old_is_left(opened: Callable[[], DiskOutbox], detection: Make, clock: Clock) -> None:
     outbox = opened()
     fill(outbox, detection, 1200)
     outbox.acknowledge([m.number for m in outbox.pending(1100)])
-    clock.now_s += 2 * 86400
+    clock.wait(2 * 86400)
     assert outbox.prune() == 1100
     assert outbox.depth == 100
 

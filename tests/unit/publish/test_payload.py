@@ -21,7 +21,7 @@ Make = Callable[..., Detection]
 
 
 def said(detection: Detection, sequence: int = 1) -> dict[str, Any]:
-    return json.loads(payload.encode(payload.describe(detection, sequence=sequence)))
+    return json.loads(payload.encode(payload.describe(detection, sequence=sequence, store="s")))
 
 
 @pytest.mark.parametrize("kind", list(EventKind))
@@ -62,13 +62,13 @@ def test_milliseconds_are_exact(milliseconds: int) -> None:
 
 
 def test_text_stays_readable(detection: Make) -> None:
-    assert "Ö".encode() in payload.encode(payload.describe(detection(), sequence=1))
+    assert "Ö".encode() in payload.encode(payload.describe(detection(), sequence=1, store="s"))
 
 
 def test_a_number_json_cannot_say_is_refused(detection: Make) -> None:
     broken = detection()
     with pytest.raises(ValueError, match="JSON"):
-        payload.encode(payload.describe(replace(broken, play=replace(broken.play, speed=float("nan"))), sequence=1))
+        payload.encode(payload.describe(replace(broken, play=replace(broken.play, speed=float("nan"))), sequence=1, store="s"))
 
 
 def test_codes_come_from_the_columns_of_the_csv(detection: Make) -> None:
