@@ -227,6 +227,15 @@ class PublishRefused(Fact):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class EventsSetAside(Fact):
+    """So many stored events are too large for the broker: they are passed over, and tried again with the next connection."""
+
+    count: int
+    newest: str = ""
+    """Station and sequence of the one that is new among them, and what the broker says; none is new: empty."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class OutboxChanged(Fact):
     """The outbox holds this much that is not yet acknowledged."""
 

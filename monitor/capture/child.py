@@ -163,6 +163,31 @@ class Child:
                 self._hear(word)
 
 
+class Starter:
+    """Starts the children of one source, one after the other: a program that was there once and is missing now may come back."""
+
+    def __init__(self) -> None:
+        self._worked = False
+
+    async def start(
+        self, arguments: Sequence[str], *, stdin: int = asyncio.subprocess.DEVNULL, hear: Callable[[str], None] | None = None
+    ) -> Child:
+        """Start the next one, as `Child.start` does.
+
+        Raises:
+            Permanent: ffmpeg is not there, or may not be executed, and never could be.
+            StreamFailed: It cannot be started now.
+        """
+        try:
+            child = await Child.start(arguments, stdin=stdin, hear=hear)
+        except Permanent as error:
+            if self._worked:  # as while the system is upgraded
+                raise StreamFailed(str(error)) from error
+            raise
+        self._worked = True
+        return child
+
+
 def _word(line: bytes) -> str:
     """Text of a line: UTF-8, or what Icecast's sources wrote before there was UTF-8."""
     try:

@@ -14,7 +14,7 @@ from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
 
 from monitor.capture.arguments import chunk_samples, raw_arguments
-from monitor.capture.child import Child
+from monitor.capture.child import Starter
 from monitor.capture.mending import Mender
 from monitor.capture.samples import to_samples
 from monitor.capture.stamped import Heard
@@ -47,6 +47,7 @@ class SoundcardSource(Mender):
         super().__init__(settings, recipe, tell, connect=self._sound, backoff=backoff)
         self._device, self._channel = settings.device, settings.channel
         self._recipe = recipe
+        self._starter = Starter()
         self._seen = False
         """A device that was there once may come back; one that never was is a mistake in the configuration."""
 
@@ -58,7 +59,7 @@ class SoundcardSource(Mender):
         read_end, write_end = os.pipe()
         try:
             arguments = raw_arguments(self._recipe, rate_hz=card.rate_hz, channels=card.channels, channel=self._channel)
-            child = await Child.start(arguments, stdin=read_end)
+            child = await self._starter.start(arguments, stdin=read_end)
         except BaseException:
             os.close(write_end)
             card.close()

@@ -15,7 +15,7 @@ from contextlib import aclosing
 import structlog
 
 from monitor.capture.arguments import file_of, live_arguments
-from monitor.capture.child import Child
+from monitor.capture.child import Starter
 from monitor.capture.complaints import explain
 from monitor.capture.mending import LEAD_S, Mender
 from monitor.capture.remarks import Remarks
@@ -51,6 +51,7 @@ class FfmpegSource(Mender):
         self._commands = [live_arguments(url, settings, recipe, live=_is_live(url)) for url in self._urls]
         self._settings = settings
         self._turn = 0
+        self._starter = Starter()
         self._remarks = Remarks()
 
     def __repr__(self) -> str:
@@ -61,7 +62,7 @@ class FfmpegSource(Mender):
         self._remarks = remarks = Remarks()
         stated = StatedTime(self._urls[chosen], self._settings)
         asking: asyncio.Task[None] | None = None
-        child = await Child.start(self._commands[chosen], hear=remarks.hear)
+        child = await self._starter.start(self._commands[chosen], hear=remarks.hear)
         began_s = 0.0
         try:
             pieces = heard(

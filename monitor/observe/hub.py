@@ -72,6 +72,8 @@ class Hub:
                 self._broker(fact)
             case facts.PublishRefused():
                 self._refused(fact)
+            case facts.EventsSetAside():
+                self._aside(fact)
             case facts.DetectionsWaiting() | facts.LedgerStateChanged():
                 self._disk(fact)
             case facts.DetectionsLost():
@@ -113,6 +115,13 @@ class Hub:
             self._refusals[fact.topic] = fact.reason
         elif self._refusals.pop(fact.topic, "") and not self._refusals:
             self._log.info("broker takes all messages again")
+
+    def _aside(self, fact: facts.EventsSetAside) -> None:
+        if fact.newest:
+            text = "an event is too large for the broker, it stays in the outbox, the next ones go on; raise the broker's limit"
+            self._log.error(text, event_of=fact.newest, waiting=fact.count)
+        elif not fact.count:
+            self._log.info("the broker has taken every event that was too large for it")
 
     def _dropped(self, fact: facts.WindowsDropped) -> None:
         self._unlogged += fact.count

@@ -74,6 +74,7 @@ class Metrics:
             facts.MessagePublished: self._published,
             facts.BrokerStateChanged: self._broker,
             facts.PublishRefused: self._publish_refused,
+            facts.EventsSetAside: self._set_aside,
             facts.OutboxChanged: self._outbox,
             facts.DetectionsWaiting: self._waiting,
             facts.DetectionsLost: self._lost,
@@ -234,6 +235,9 @@ class Metrics:
         self._outbox_bytes = self._gauge("monitor_outbox_bytes", "Disk the outbox uses, delivered events included.")
         self._outbox_budget = self._gauge("monitor_outbox_budget_bytes", "Disk the outbox may use.")
         self._pending = self._gauge("monitor_outbox_pending_messages", "Events on disk that the broker has not acknowledged.")
+        self._aside = self._gauge(
+            "monitor_outbox_oversize_messages", "Of them, those too large for the broker; tried again with the next connection."
+        )
         self._oldest = self._gauge("monitor_outbox_oldest_timestamp_seconds", "When the oldest of them was stored; 0: none waits.")
         self._held = self._gauge(
             "monitor_outbox_unwritten_detections", "Detections in memory only, because the disk does not take them."
@@ -376,6 +380,9 @@ class Metrics:
     def _publish_refused(self, fact: facts.PublishRefused) -> None:
         if fact.reason:
             self._refusals.inc()
+
+    def _set_aside(self, fact: facts.EventsSetAside) -> None:
+        self._aside.set(fact.count)
 
     def _outbox(self, fact: facts.OutboxChanged) -> None:
         self._pending.set(fact.depth)

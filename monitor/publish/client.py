@@ -23,6 +23,8 @@ from monitor.settings import MqttSettings, MqttVersion
 IN_FLIGHT = 20
 """Messages sent ahead of their acknowledgement: hides the round trip; the order stays, since the connection keeps it."""
 ACCEPTED = ""
+TOO_LARGE = "packet too large"
+"""How an answer begins, the broker's (MQTT 5) or ours on its behalf, that the same message will get again and again."""
 _ADVICE = (
     ("uthori", "check [mqtt] username and password"),
     ("user name", "check [mqtt] username and password"),
@@ -102,7 +104,7 @@ class Connection(aiomqtt.Client):
             MqttError: The connection is gone, or no answer came in time.
         """
         if self._largest is not None and len(topic.encode()) + len(content) + 64 > self._largest:
-            return f"larger than the {self._largest} bytes the broker takes"
+            return f"{TOO_LARGE}: the broker takes {self._largest} bytes"
         info = self._client.publish(topic, content, 1, retain, self._described() if self._five and content else None)
         if info.rc != paho.MQTT_ERR_SUCCESS:
             raise aiomqtt.MqttCodeError(info.rc, "Could not publish message")

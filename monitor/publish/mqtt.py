@@ -3,7 +3,8 @@
 Hides MQTT. Topics under the prefix: `status` (retained, with a last will), `STATION/events` (not retained, in order of the
 outbox), `STATION/now` and `STATION/status` (retained). A message is acknowledged to the outbox only when the broker has done so
 to us; after a lost connection the ones in between are sent twice, and `sequence` tells. What a broker refuses stays, in its place,
-and is tried again; the other topics go on. Knows nothing of sound.
+and is tried again; the other topics go on. An event that is too large for it is passed over: it stays in the outbox, and is tried
+again with the next connection, since no waiting makes it smaller. Knows nothing of sound.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 import random
 import time
-from collections.abc import Coroutine, Iterable, Sequence
+from collections.abc import Container, Coroutine, Iterable, Sequence
 from typing import Any
 
 import aiomqtt
@@ -20,11 +21,11 @@ import structlog
 from monitor.core.backoff import Backoff
 from monitor.core.brokers import Address, Rota, read_address
 from monitor.errors import BrokerUnreachable, OutboxUnwritable
-from monitor.facts import BrokerStateChanged, MessagePublished, PublishRefused, Tell
+from monitor.facts import BrokerStateChanged, EventsSetAside, MessagePublished, PublishRefused, Tell
 from monitor.messages import Detection, StreamState
 from monitor.publish import payload
 from monitor.publish.board import Board
-from monitor.publish.client import ACCEPTED, Connection, abandon, explain, hang_up, until_lost
+from monitor.publish.client import ACCEPTED, TOO_LARGE, Connection, abandon, explain, hang_up, until_lost
 from monitor.publish.outbox import DiskOutbox, Stored
 from monitor.settings import MqttSettings
 
@@ -37,6 +38,8 @@ LONGEST_WAIT_S = 20.0
 """Between two attempts: a broker that is back after an hour has everything within a minute, and an attempt costs it nothing."""
 REFUSED_S = 60.0
 """A topic that the broker refused is tried again so often: a person mends it, in minutes."""
+MOST_ASIDE = 200
+"""Events passed over at once. Where there are more, it is the limit that is small: their stations wait, as for any refusal."""
 
 _log = structlog.get_logger()
 
@@ -58,6 +61,10 @@ class MqttPublisher:
         self._rota = Rota(brokers(settings), Backoff(1.0, LONGEST_WAIT_S, random.random, stable_s=STABLE_S), stable_s=STABLE_S)
         self._told: dict[str, BrokerStateChanged] = {}
         self._refused: dict[str, float] = {}
+        self._aside: set[int] = set()
+        """Events too large for the broker, by number, as far as it was asked."""
+        self._passed_over: set[int] = set()
+        """Of them, those this connection has been asked for."""
         self._unnoted: list[int] = []
         """What the broker has, and the outbox does not know yet."""
         self.set_stations(stations)
@@ -130,6 +137,7 @@ class MqttPublisher:
 
     async def _serve(self, client: Connection) -> None:
         self._refused = dict.fromkeys(self._refused, 0.0)  # another connection, perhaps another broker
+        self._passed_over.clear()
         self._board.monitor("online", since_utc_s=time.time())
         self._board.all_changed()
         while True:
@@ -146,7 +154,7 @@ class MqttPublisher:
         if not await self._note():
             return False
         shut = [topic.split("/")[-2] for topic in self._refused if topic.endswith("/events") and self._is_refused(topic)]
-        batch = await asyncio.to_thread(self._outbox.pending, client.window, without=shut)
+        batch = await asyncio.to_thread(self._outbox.pending, client.window, without=shut, beside=tuple(self._passed_over))
         # Tasks start in the order they were made, and paho sends in the order it was called.
         sends = [asyncio.ensure_future(self._publish_event(client, message)) for message in batch]
         try:
@@ -155,7 +163,7 @@ class MqttPublisher:
             for send in sends:
                 send.cancel()
             await asyncio.gather(*sends, return_exceptions=True)
-            self._unnoted += _taken(batch, sends)
+            self._unnoted += _taken(batch, sends, beside=self._passed_over)
             noted = await self._note()
         return noted and bool(batch)
 
@@ -171,10 +179,25 @@ class MqttPublisher:
 
     async def _publish_event(self, client: Connection, message: Stored) -> bool:
         started_s = time.monotonic()
-        accepted = await self._send(client, self._events(message.station), message.payload)
+        topic = self._events(message.station)
+        answer = await client.send(topic, message.payload)
+        if answer.startswith(TOO_LARGE) and len(self._passed_over) < MOST_ASIDE:
+            self._set_aside(message, answer)
+            return False
+        accepted = self._hear_answer(topic, answer)
         if accepted:
             self._tell(MessagePublished(took_s=time.monotonic() - started_s))
+            if message.number in self._aside:
+                self._aside.remove(message.number)
+                self._tell(EventsSetAside(count=len(self._aside)))
         return accepted
+
+    def _set_aside(self, message: Stored, answer: str) -> None:
+        """Pass an event over for as long as this connection lasts; tell it once, however often it is tried."""
+        self._passed_over.add(message.number)
+        if message.number not in self._aside:
+            self._aside.add(message.number)
+            self._tell(EventsSetAside(count=len(self._aside), newest=f"{message.station}, sequence {message.sequence}: {answer}"))
 
     async def _publish_board(self, client: Connection) -> None:
         due = self._board.take()
@@ -198,7 +221,9 @@ class MqttPublisher:
 
     async def _send(self, client: Connection, topic: str, content: bytes, *, retain: bool = False) -> bool:
         """Return whether the broker took it; what it refuses is left alone for a while, and told."""
-        answer = await client.send(topic, content, retain=retain)
+        return self._hear_answer(topic, await client.send(topic, content, retain=retain))
+
+    def _hear_answer(self, topic: str, answer: str) -> bool:
         if answer != ACCEPTED:
             self._refused[topic] = time.monotonic() + REFUSED_S
             self._tell(PublishRefused(topic=topic, reason=answer))
@@ -241,14 +266,16 @@ def brokers(settings: MqttSettings) -> list[Address]:
     return [first, *(read_address(text, default_port=settings.port) for text in settings.standby)]
 
 
-def _taken(batch: Sequence[Stored], sends: Sequence[asyncio.Future[bool]]) -> list[int]:
+def _taken(batch: Sequence[Stored], sends: Sequence[asyncio.Future[bool]], *, beside: Container[int]) -> list[int]:
     """Return what counts as delivered: of each station only what comes before the first that the broker did not take.
 
-    What comes after it is sent again behind it, so that the order holds.
+    What comes after it is sent again behind it, so that the order holds; but those set aside are in nobody's way.
     """
     numbers: list[int] = []
     stuck: set[str] = set()
     for message, send in zip(batch, sends, strict=True):
+        if message.number in beside:
+            continue
         if send.cancelled() or send.exception() or not send.result():
             stuck.add(message.station)
         elif message.station not in stuck:

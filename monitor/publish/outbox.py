@@ -151,12 +151,13 @@ class DiskOutbox:
         with self._guard, self._mapped():
             return [row[0] for row in self._database.execute("SELECT name FROM station ORDER BY name")]
 
-    def pending(self, limit: int, *, without: Sequence[str] = ()) -> list[Stored]:
+    def pending(self, limit: int, *, without: Sequence[str] = (), beside: Sequence[int] = ()) -> list[Stored]:
         """Return the oldest messages that wait, in the order they were put, so in order of sequence for each station.
 
         Args:
             limit: How many at most.
             without: Stations whose messages are left out.
+            beside: Numbers of single messages that are left out; a few hundred at most.
 
         Raises:
             OutboxUnwritable: The disk did not answer.
@@ -164,10 +165,11 @@ class DiskOutbox:
         """
         query = (
             "SELECT number, station, sequence, payload FROM message WHERE delivered_utc_s IS NULL"
-            f" AND station NOT IN ({', '.join('?' * len(without))}) ORDER BY number LIMIT ?"
+            f" AND station NOT IN ({', '.join('?' * len(without))}) AND number NOT IN ({', '.join('?' * len(beside))})"
+            " ORDER BY number LIMIT ?"
         )
         with self._guard, self._mapped():
-            rows = self._database.execute(query, (*without, limit)).fetchall()
+            rows = self._database.execute(query, (*without, *beside, limit)).fetchall()
         return [Stored(number=row[0], station=row[1], sequence=row[2], payload=row[3]) for row in rows]
 
     def acknowledge(self, numbers: Sequence[int]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import re
+import shutil
 import socket
 import subprocess
 import threading
@@ -224,3 +225,29 @@ async def test_an_ffmpeg_that_does_not_run_says_what_to_do(
     for attempt in (lambda: probe(tmp_path / "a.mp3"), lambda: list(decode(tmp_path / "a.mp3", RECIPE))):
         with pytest.raises(Permanent, match=says):
             await asyncio.to_thread(attempt)
+
+
+async def test_an_ffmpeg_that_is_gone_for_a_while_is_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # Missing while the only station was being opened again, as in an upgrade of the system, it ended the daemon with 78 for good.
+    mp3 = (await asyncio.to_thread(tone, tmp_path / "a.mp3", "-b:a", "128k", seconds=2.0)).read_bytes()
+    there = tmp_path / "bin/ffmpeg"
+    there.parent.mkdir()
+    real = shutil.which("ffmpeg")
+    assert real is not None
+    there.symlink_to(real)
+    monkeypatch.setenv("PATH", f"{there.parent}")
+
+    async def serve(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        there.unlink(missing_ok=True)
+        writer.write(OK_MP3 + mp3)
+
+    async def come_back() -> None:
+        await asyncio.sleep(1.5)
+        there.symlink_to(real)
+
+    async with server(serve) as port:
+        back = asyncio.create_task(come_back())
+        chunks, facts = await listen(f"http://127.0.0.1:{port}/live", for_s=10.0, count=10)
+        await back
+        assert any("not installed" in reason for reason in reasons(facts)), reasons(facts)
+        assert len(chunks) == 10

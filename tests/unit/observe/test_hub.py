@@ -125,6 +125,15 @@ def test_what_the_broker_refuses_is_logged_once_for_each_reason_and_once_when_it
     assert [line["reason"] for line in lines if line["log_level"] == "error"] == ["not authorized", "quota exceeded"]
 
 
+def test_an_event_too_large_is_told_once_and_so_is_the_end_of_it(hub: Hub, lines: list[Any]) -> None:
+    hub.tell(facts.EventsSetAside(count=1, newest="a, sequence 7: packet too large"))
+    hub.tell(facts.EventsSetAside(count=2, newest="a, sequence 9: packet too large"))
+    hub.tell(facts.EventsSetAside(count=1))
+    hub.tell(facts.EventsSetAside(count=0))
+    assert [level for level, _ in loud(lines)] == ["error", "error", "info"]
+    assert "sequence 7" in lines[0]["event_of"]
+
+
 def test_lost_detections_say_why(hub: Hub, lines: list[Any]) -> None:
     hub.tell(facts.DetectionsLost(count=3, reason="full"))
     assert [(line["event"], line["count"], line["reason"]) for line in lines] == [("detections lost", 3, "full")]
