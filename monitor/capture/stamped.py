@@ -12,7 +12,7 @@ its output's times back, they say nothing any more, and the stamps end with the 
 from __future__ import annotations
 
 import time
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from typing import Protocol
 
 import numpy as np
@@ -37,6 +37,10 @@ ROUNDING_S = 0.05
 """Times may be off by so much from piece to piece: milliseconds of FLV, frames that were cut anew."""
 REACH_S = 3600.0
 """An anchor that far away was of another clock."""
+REHEARD_S = 30.0
+"""A server of HLS sends its last three segments, of at most 10 s, to whoever connects: so much may have been heard before."""
+SEGMENTS = 64
+"""Names of segments that are kept: more than a server sends to whoever connects, whatever the variants."""
 SEGMENT_S = 10.0
 """Sound may be missing without a pause when a server has dropped a segment of HLS; longer ones are rare."""
 
@@ -53,6 +57,48 @@ class Output(Protocol):
         ...
 
 
+class Progress:
+    """How far a station of HLS was heard on its own clock, and in which segments, over its connections."""
+
+    def __init__(self) -> None:
+        self._end: int | None = None
+        self._segments: Sequence[str] = ()
+        self._sounded = 0
+        """How many of them had been asked for when sound came last: a later one may have given none."""
+        self._known: tuple[str, ...] = ()
+        self._before: int | None = None
+        """Time of the last piece that was left out of this connection."""
+        self._new = False
+
+    def begin(self, segments: Sequence[str]) -> None:
+        """Begin a connection; `segments` grows by each that it asks for, and stays empty where there are none."""
+        self._known = (*self._known, *self._segments[: self._sounded])[-SEGMENTS:]
+        self._sounded = 0
+        self._segments, self._before, self._new = segments, None, False
+
+    def again(self, pts: int, duration: int, *, rate_hz: int) -> bool:
+        """Take the time of a piece of sound; say whether it was heard before: on another connection, as the first of this one.
+
+        Both must say so: its first segment was asked for before, and its clock, which runs on, is behind.
+        """
+        if not self._segments:
+            return False
+        if not self._new and self._end is not None and self._segments[0] in self._known:
+            period = round(PERIOD_S * rate_hz)
+            behind = (self._end - pts + period // 2) % period - period // 2
+            runs = self._before is None or pts - self._before >= duration // 2
+            if runs and duration // 2 < behind <= REHEARD_S * rate_hz:
+                self._before = pts
+                return True
+        self._end, self._new, self._sounded = pts + duration, True, len(self._segments)
+        return False
+
+    def over(self) -> None:
+        """End a connection that the server ended: if all of it was heard before, it is a file that is sent again and again."""
+        if self._before is not None and not self._new:
+            self._end = None
+
+
 async def heard(
     output: Output,
     *,
@@ -60,6 +106,7 @@ async def heard(
     format_of: Callable[[], str],
     damaged: Callable[[int], None],
     stated: Callable[[], Anchor | None] = lambda: None,
+    progress: Progress | None = None,
 ) -> AsyncGenerator[Heard, None]:
     """Yield what a live ffmpeg writes, until its end.
 
@@ -69,6 +116,7 @@ async def heard(
         format_of: Name of ffmpeg's demuxer, empty until it is known.
         damaged: Told of samples that were none.
         stated: What the station said last of the time of its sound.
+        progress: Of this station so far; begun for this connection; what was heard before is left out.
 
     Raises:
         StreamFailed: It writes something else.
@@ -90,6 +138,8 @@ async def heard(
             continue
         if clock is None and (name := format_of()):
             clock = _Clock(rate_hz, CLOCKS.get(name))
+        if progress and progress.again(pts, duration, rate_hz=rate_hz):
+            continue
         if clock and (stamp := clock.stamp(pts, duration, time.monotonic())):
             yield stamp
             if (anchor := stated()) and (programme := clock.place(anchor, pts, count)):
@@ -100,6 +150,8 @@ async def heard(
             damaged(bad)
         if samples.size:
             yield samples
+    if progress:
+        progress.over()
 
 
 class _Clock:

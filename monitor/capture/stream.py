@@ -19,7 +19,7 @@ from monitor.capture.child import Starter
 from monitor.capture.complaints import explain
 from monitor.capture.mending import LEAD_S, Mender
 from monitor.capture.remarks import Remarks
-from monitor.capture.stamped import Heard, heard
+from monitor.capture.stamped import Heard, Progress, heard
 from monitor.capture.stated import StatedTime
 from monitor.core.backoff import Backoff
 from monitor.core.inputs import is_network
@@ -50,6 +50,7 @@ class FfmpegSource(Mender):
         super().__init__(settings, recipe, tell, connect=self._sound, backoff=backoff, lead_s=lead_s)
         self._commands = [live_arguments(url, settings, recipe, live=_is_live(url)) for url in self._urls]
         self._settings = settings
+        self._progress = [Progress() for _ in self._urls]
         self._turn = 0
         self._starter = Starter()
         self._remarks = Remarks()
@@ -62,6 +63,7 @@ class FfmpegSource(Mender):
         self._remarks = remarks = Remarks()
         stated = StatedTime(self._urls[chosen], self._settings)
         asking: asyncio.Task[None] | None = None
+        self._progress[chosen].begin(remarks.segments)
         child = await self._starter.start(self._commands[chosen], hear=remarks.hear)
         began_s = 0.0
         try:
@@ -71,6 +73,7 @@ class FfmpegSource(Mender):
                 format_of=lambda: remarks.format,
                 damaged=self._damage(),
                 stated=lambda: stated.anchor,
+                progress=self._progress[chosen],
             )
             async with aclosing(pieces) as sound:
                 async for item in sound:

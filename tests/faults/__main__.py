@@ -112,8 +112,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--out", type=Path, required=True, help="folder for faults.json and faults.md")
     parser.add_argument("--short", action="store_true", help="the few that the tests run")
+    parser.add_argument("--group", type=int, choices=range(1, len(cases.ALL) + 1), help="one group of the faults only")
     arguments = parser.parse_args()
-    report = asyncio.run(run((cases.SHORT,) if arguments.short else cases.ALL, short=arguments.short))
+    groups = (cases.SHORT,) if arguments.short else cases.ALL
+    if arguments.group:
+        groups = groups[arguments.group - 1 : arguments.group]
+    report = asyncio.run(run(groups, short=arguments.short))
     arguments.out.mkdir(parents=True, exist_ok=True)
     (arguments.out / "faults.json").write_text(json.dumps(report.to_json(), indent=1) + "\n")
     (arguments.out / "faults.md").write_text(report.to_markdown())

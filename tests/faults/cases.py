@@ -20,6 +20,7 @@ from tests.faults.listener import Listener
 from tests.faults.origins import Datagrams, Hls, Mount
 from tests.faults.programme import SECONDS
 from tests.faults.proxy import Fault, TcpProxy, UdpRelay
+from tests.faults.servers import Rtmp, Rtsp, Srt
 from tests.integration.radio import Icecast, free_port
 
 TIMEOUT_S = 5.0
@@ -94,14 +95,17 @@ async def observe(
     mended_s = time.time()
     lost = listener.lost_at(broken_s)
     back_s = await listener.heard(max(mended_s, lost.at_s if lost else 0.0))
-    await asyncio.sleep(after_s)
+    await asyncio.sleep(after_s / 2)
+    until_s = time.time()
+    await asyncio.sleep(after_s / 2)
+    await listener.reached(until_s, after_s=mended_s)
     lost = listener.lost_at(broken_s)
     row.detect_s = lost.at_s - broken_s if lost else None
     if lost and lost.at_s > mended_s:
         back_s = await listener.heard(lost.at_s)
     row.recover_s = back_s - mended_s if lost else None
     row.unavailable_s = mended_s - broken_s
-    window = (broken_s - warm_s / 2, time.time() - after_s / 2)
+    window = (broken_s - warm_s / 2, until_s)
     row.missed_s, row.ledger_s = listener.missed_s(*window), listener.not_received_s(*window)
     row.gap_s = listener.gaps_s(broken_s)
     row.restarts = listener.restarts(broken_s)
@@ -385,6 +389,100 @@ async def fast_sender(world: World) -> Row:
         server.close()
 
 
+def _rtmp(case: str, fault: str, for_s: float) -> Case:
+    async def run(world: World) -> Row:
+        folder = world.folder / f"rtmp-{fault}"
+        folder.mkdir()
+        server = Rtmp(folder, world.files["mp3"])
+        await asyncio.to_thread(server.start)
+        try:
+            async with (
+                TcpProxy(server.port) as proxy,
+                Listener(stream(folder.name, server.url(proxy.port)), world.folder) as listener,
+            ):
+
+                async def begin() -> None:
+                    if fault == "freeze":
+                        proxy.set(Fault.FREEZE)
+                    elif fault == "publisher":
+                        server.leave()
+                    else:
+                        server.stop()
+                        if fault == "path":
+                            await asyncio.to_thread(server.start, "another")
+
+                async def mend() -> None:
+                    if fault == "freeze":
+                        proxy.set(Fault.NONE)
+                    elif fault == "publisher":
+                        server.publish()
+                    else:
+                        server.stop()
+                        await asyncio.to_thread(server.start)
+
+                return await observe(world, Row(case=case, source="RTMP, nginx"), listener, begin, mend, for_s=for_s)
+        finally:
+            server.stop()
+
+    return run
+
+
+def _rtsp(case: str, fault: str, for_s: float) -> Case:
+    async def run(world: World) -> Row:
+        server = Rtsp(world.files["mp3"])
+        await asyncio.to_thread(server.start)
+        try:
+            async with (
+                TcpProxy(server.port) as proxy,
+                Listener(stream(f"rtsp-{fault}", server.url(proxy.port)), world.folder) as listener,
+            ):
+
+                async def begin() -> None:
+                    if fault == "freeze":
+                        proxy.set(Fault.FREEZE)
+                        return
+                    server.stop()
+                    if fault == "path":
+                        await asyncio.to_thread(server.start, "another")
+
+                async def mend() -> None:
+                    if fault == "freeze":
+                        proxy.set(Fault.NONE)
+                        return
+                    server.stop()
+                    await asyncio.to_thread(server.start)
+
+                return await observe(world, Row(case=case, source="RTSP, GStreamer"), listener, begin, mend, for_s=for_s)
+        finally:
+            server.stop()
+
+    return run
+
+
+def _srt(case: str, fault: str, for_s: float) -> Case:
+    async def run(world: World) -> Row:
+        server = Srt(world.files["ts"])
+        server.start()
+        try:
+            async with Listener(stream(f"srt-{fault}", server.url()), world.folder) as listener:
+
+                async def begin() -> None:
+                    if fault == "freeze":
+                        server.freeze()
+                    else:
+                        server.stop()
+
+                async def mend() -> None:
+                    server.stop()
+                    server.start()
+
+                return await observe(world, Row(case=case, source="SRT, ffmpeg"), listener, begin, mend, for_s=for_s)
+        finally:
+            server.stop()
+
+    return run
+
+
 def _spoilt(case: str, kind: str) -> Case:
     return _through_a_proxy(case, Fault.SPOIL, 10.0, kind)
 
@@ -395,6 +493,9 @@ SHORT: tuple[Case, ...] = (
     _answered("404 for a while", _not_found, 4.0),
     _datagrams("sender away", Fault.AWAY, 3.0),
     _hls("playlist 404", "404", 4.0),
+    _rtmp("RTMP server restarts", "restart", 3.0),
+    _rtsp("RTSP path is not there", "path", 3.0),
+    _srt("SRT sender restarts", "restart", 3.0),
 )
 ALL: tuple[tuple[Case, ...], ...] = (
     (
@@ -426,5 +527,16 @@ ALL: tuple[tuple[Case, ...], ...] = (
         _hls("discontinuity with another codec", "discontinuity", 1.0),
         burst_on_connecting,
         fast_sender,
+    ),
+    (
+        _rtmp("server restarts", "restart", 4.0),
+        _rtmp("stall of 12 s", "freeze", 12.0),
+        _rtmp("no such application for a while", "path", 8.0),
+        _rtmp("publisher leaves and returns", "publisher", 8.0),
+        _rtsp("server restarts", "restart", 4.0),
+        _rtsp("stall of 12 s", "freeze", 12.0),
+        _rtsp("no such path for a while", "path", 8.0),
+        _srt("sender restarts", "restart", 4.0),
+        _srt("sender stands still for 12 s", "freeze", 12.0),
     ),
 )

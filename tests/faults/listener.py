@@ -118,6 +118,18 @@ class Listener:
             await asyncio.sleep(0.05)
         return next(at_s for at_s in self.at_s if at_s > after_s)
 
+    async def reached(self, at_s: float, *, after_s: float, limit_s: float = 20.0) -> None:
+        """Wait until the programme of a wall time is heard in what came after another: servers hold back some seconds.
+
+        One that never comes is waited for so long, and then counts as missed.
+        """
+        until_s = time.time() + limit_s
+        while time.time() < until_s:
+            new = [chunk.samples for chunk, came_s in zip(self.chunks, self.at_s, strict=True) if came_s > after_s]
+            if missed_s(new, at_s - 1.0, at_s + 1.0) == 0:
+                return
+            await asyncio.sleep(0.25)
+
     def lost_at(self, after_s: float) -> Told | None:
         """Return when it was first told, after a time, that the stream is away or silent."""
         for told in self.told:

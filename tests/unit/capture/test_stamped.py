@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.capture.stamped import PERIOD_S, Heard, heard
+from monitor.capture.stamped import PERIOD_S, REHEARD_S, Heard, Progress, heard
 from monitor.capture.stated import Anchor
 from monitor.errors import StreamFailed
 from monitor.messages import Hint, HintKind, Stamp, StampKind
@@ -35,7 +35,9 @@ def packet(pts: int, data: bytes | None = None, *, track: int = 0, size: int = 2
     return b"0, %10d, %10d, %8d, %8d, %s\n" % (pts, pts, size, len(data), checksum) + data
 
 
-async def all_of(*packets: bytes, name: str = "mpegts", anchor: Anchor | None = None) -> tuple[list[Heard], int]:
+async def all_of(
+    *packets: bytes, name: str = "mpegts", anchor: Anchor | None = None, progress: Progress | None = None, segment: str = ""
+) -> tuple[list[Heard], int]:
     bad = 0
 
     def damaged(count: int) -> None:
@@ -43,8 +45,10 @@ async def all_of(*packets: bytes, name: str = "mpegts", anchor: Anchor | None = 
         bad += count
 
     output = Tape(HEAD + b"".join(packets))
-    items = [item async for item in heard(output, rate_hz=8000, format_of=lambda: name, damaged=damaged, stated=lambda: anchor)]
-    return items, bad
+    if progress:
+        progress.begin([segment] if segment else [])
+    pieces = heard(output, rate_hz=8000, format_of=lambda: name, damaged=damaged, stated=lambda: anchor, progress=progress)
+    return [item async for item in pieces], bad
 
 
 def stamps(items: list[Heard]) -> list[tuple[StampKind, float]]:
@@ -107,3 +111,69 @@ async def test_titles_and_damage_are_told() -> None:
 async def test_what_is_not_understood_ends_the_connection(output: bytes) -> None:
     with pytest.raises(StreamFailed, match="not understood"):
         await all_of(output)
+
+
+def run_of(*places: int, start: int = 800_000) -> list[bytes]:
+    """Pieces of a quarter of a second at these places, each as loud as its place is far."""
+    return [packet(start + 2000 * place, np.full(2000, place / 1000, "<f4").tobytes()) for place in places]
+
+
+def places(items: list[Heard]) -> list[int]:
+    return [round(float(item[0]) * 1000) for item in items if isinstance(item, np.ndarray)]
+
+
+# Found by the fault run: an HLS origin without new segments sent its old ones on each new connection, and the ledger counted them
+# as received: 7 s not received where 16 s of the programme were missing.
+async def test_segments_sent_a_second_time_on_a_new_connection_are_no_news() -> None:
+    progress = Progress()
+    first, _ = await all_of(*run_of(*range(40)), progress=progress, segment="4.ts")
+    on, _ = await all_of(*run_of(*range(16, 50)), progress=progress, segment="4.ts")
+    stale, _ = await all_of(*run_of(*range(16, 50)), progress=progress, segment="4.ts")
+    assert (places(first), places(on), places(stale)) == (list(range(40)), list(range(40, 50)), [])
+
+
+async def test_a_segment_that_was_asked_for_and_gave_no_sound_is_news() -> None:
+    """ffmpeg cannot follow an AAC stream that becomes MP2, say: it asks for the segments and then says nothing more."""
+    progress, asked = Progress(), ["4.ts"]
+    progress.begin(asked)
+    first = [progress.again(800_000 + 2000 * n, 2000, rate_hz=8000) for n in range(40)]
+    asked.append("5.ts")
+    progress.begin(["5.ts"])
+    anew = [progress.again(800_000 + 2000 * n, 2000, rate_hz=8000) for n in range(40)]
+    assert not any(first + anew)
+
+
+async def test_a_sender_that_began_anew_is_heard_whatever_its_clock_says() -> None:
+    progress = Progress()
+    for segment in ("4.ts", "9.ts"):
+        items, _ = await all_of(*run_of(*range(40)), progress=progress, segment=segment)
+        assert places(items) == list(range(40))
+
+
+async def test_other_streams_send_nothing_a_second_time() -> None:
+    progress = Progress()
+    for _ in range(2):
+        items, _ = await all_of(*run_of(*range(40)), progress=progress)
+        assert places(items) == list(range(40))
+
+
+async def test_a_file_of_hls_that_is_over_is_heard_again_with_a_connection_between() -> None:
+    progress = Progress()
+    found = [places((await all_of(*run_of(*range(20)), progress=progress, segment="a.ts"))[0]) for _ in range(3)]
+    assert found == [list(range(20)), [], list(range(20))]
+
+
+async def test_a_clock_that_was_set_elsewhere_is_another_one() -> None:
+    progress = Progress()
+    await all_of(*run_of(*range(40)), progress=progress, segment="4.ts")
+    earlier = run_of(*range(40), start=800_000 - round((REHEARD_S + 1.0) * 8000))
+    assert places((await all_of(*earlier, progress=progress, segment="4.ts"))[0]) == list(range(40))
+
+
+async def test_new_sound_behind_old_segments_on_a_clock_that_was_set_back_is_heard() -> None:
+    """ffmpeg holds its times back where a sender's clock begins anew within a connection."""
+    progress = Progress()
+    await all_of(*run_of(*range(40)), progress=progress, segment="4.ts")
+    old, end = run_of(*range(30, 40)), 800_000 + 2000 * 39
+    new = [packet(end + 1 + n, np.full(2000, 0.5, "<f4").tobytes()) for n in range(20)]
+    assert places((await all_of(*old, *new, progress=progress, segment="4.ts"))[0]) == [500] * 20
