@@ -75,6 +75,7 @@ if [ "${1:-}" = test ]; then
   have fluidsynth || missing+=(fluidsynth)
   [ -e /usr/share/sounds/sf2/TimGM6mb.sf2 ] || missing+=(timgm6mb-soundfont)
   have pulseaudio || missing+=(pulseaudio libasound2-plugins)
+  have jackd || missing+=(jackd2)
   have liquidsoap || missing+=(liquidsoap)
   [ -e /usr/lib/nginx/modules/ngx_rtmp_module.so ] || missing+=(nginx-light libnginx-mod-rtmp)
   /usr/bin/python3 -c 'import gi; gi.require_version("GstRtspServer", "1.0")' 2>/dev/null ||

@@ -1,7 +1,8 @@
 """A sound card as a source, through PortAudio.
 
 Knows devices and how they are read. The sound goes raw through an ffmpeg child, so that it is resampled by the very same
-filter as that of streams and files.
+filter as that of streams and files. What a card's buffer lost is found by `core/overrun.py`: PortAudio tells of it on some systems
+only (its JACK side never does) and not how much it was, and PyAudio closes a stream whose overflow it raises.
 """
 
 from __future__ import annotations
@@ -10,6 +11,7 @@ import asyncio
 import contextlib
 import os
 import threading
+import time
 from collections.abc import AsyncGenerator, Callable
 from typing import TYPE_CHECKING, Any
 
@@ -19,9 +21,11 @@ from monitor.capture.mending import Mender
 from monitor.capture.samples import to_samples
 from monitor.capture.stamped import Heard
 from monitor.core.backoff import Backoff
+from monitor.core.overrun import Overrun
 from monitor.core.recipe import Recipe
 from monitor.errors import Permanent, StreamFailed
 from monitor.facts import InputOverflowed, Tell
+from monitor.messages import Stamp, StampKind
 from monitor.settings import StreamSettings
 
 if TYPE_CHECKING:
@@ -31,8 +35,6 @@ _READ_S = 0.1
 """Sound is fetched from the card in pieces of this length."""
 _CHANNELS = 2
 """More channels than a stereo pair are not taken: a 32-channel interface carries 31 things that are not the programme."""
-_INPUT_OVERFLOWED = -9981
-"""paInputOverflowed of portaudio.h; PyAudio raises it as an errno."""
 _FAREWELL_S = 2.0
 """A thread that is stuck in a dead driver is left behind after this; it is a daemon thread and holds only the device."""
 _LOCK = threading.Lock()
@@ -40,7 +42,11 @@ _LOCK = threading.Lock()
 
 
 class SoundcardSource(Mender):
-    """One sound card input. Sound that is not fetched in time is lost in the card's buffer and told as InputOverflowed."""
+    """One sound card input.
+
+    Sound that is not fetched in time is lost in the card's buffer: told as InputOverflowed, and left out of media time as soon as
+    it is known, half a second later.
+    """
 
     def __init__(self, settings: StreamSettings, recipe: Recipe, tell: Tell, *, backoff: Backoff | None = None) -> None:
         """Take the stream's settings; nothing is opened yet."""
@@ -74,11 +80,17 @@ class SoundcardSource(Mender):
 
         pump = threading.Thread(target=card.pump, args=(write_end, overflowed), name=f"card {self.name}", daemon=True)
         pump.start()
+        heard, lost_s = 0, -1.0
         try:
             while data := await child.read(chunk_samples(self._recipe) * 4):
                 samples, _ = to_samples(data)
-                if samples.size:
-                    yield samples
+                if not samples.size:
+                    continue
+                if card.lost_s != lost_s:
+                    lost_s = card.lost_s
+                    yield Stamp(kind=StampKind.MEDIA, seconds=heard / self._recipe.sample_rate_hz + lost_s)
+                heard += samples.size
+                yield samples
         finally:
             await child.close()
             card.stop()
@@ -105,6 +117,8 @@ class Card:
         self.channels = channels
         self.complaint = ""
         """After the pump has ended: why, if the card failed."""
+        self.lost_s = 0.0
+        """Sound that its buffer lost so far. Read by another thread than the pump's, which sets it."""
         self._audio = audio
         self._stream = stream
         self._stopped = threading.Event()
@@ -157,15 +171,15 @@ class Card:
     def pump(self, descriptor: int, overflowed: Callable[[], None]) -> None:
         """Write the card's sound to a pipe until stopped, the pipe breaks or the card fails; then free both."""
         frames = round(_READ_S * self.rate_hz)
+        overrun = Overrun(self.rate_hz)
         try:
             while not self._stopped.is_set():
-                try:
-                    data = self._stream.read(frames)
-                except OSError as error:
-                    if error.errno != _INPUT_OVERFLOWED:
-                        raise
+                began_s = time.monotonic()
+                data = self._stream.read(frames, exception_on_overflow=False)
+                waiting = self._stream.get_read_available()
+                if lost_s := overrun.read(frames, waiting=waiting, began_s=began_s, ended_s=time.monotonic()):
+                    self.lost_s += lost_s
                     overflowed()
-                    continue
                 while data:
                     data = data[os.write(descriptor, data) :]
         except BrokenPipeError:

@@ -91,6 +91,8 @@ class Timeline:
         """Steps of the wall clock: position and size."""
         self._counted: tuple[int, float] | None = None
         """The last stamp of the medium's counter: position and seconds."""
+        self._ahead_s = 0.0
+        """By so much jumps to the hop grid were longer than the losses they stand for: the next one is shorter by it."""
         self._epoch = 0
         self._base = self._end = 0
         """Position of the connection's first sample, were nothing lost since; position after the last sample."""
@@ -104,7 +106,7 @@ class Timeline:
         """
         self._epoch += 1
         self._began_s = now_s
-        self._counted = None
+        self._counted, self._ahead_s = None, 0.0
         if self._blocks:
             due = round((now_s - self._least_s(len(self._blocks) - 1)) * self._rate_hz)
             self._end = self._on_grid(max(due, self._end + self._hop))
@@ -134,7 +136,12 @@ class Timeline:
         lost_s = counted_s - (self._end - before[0]) / self._rate_hz
         if not LOST_S[0] <= lost_s <= LOST_S[1]:
             return 0
-        begin = self._on_grid(self._end + round(lost_s * self._rate_hz))
+        owed_s = lost_s - self._ahead_s
+        if owed_s < LOST_S[0]:
+            self._ahead_s = -owed_s
+            return 0
+        begin = self._on_grid(self._end + round(owed_s * self._rate_hz))
+        self._ahead_s = (begin - self._end) / self._rate_hz - owed_s
         jump, self._end = begin - self._end, begin
         self._base += jump
         self._counted = (begin, stamp.seconds)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from monitor.capture import FfmpegSource
+from monitor.capture import FfmpegSource, SoundcardSource
 from monitor.core.framing import Framer
 from monitor.core.recipe import Recipe
 from monitor.facts import Fact, SoundDamaged, SoundLost, StreamRestarted, StreamStateChanged, WindowsAnalysed
@@ -18,7 +18,7 @@ from monitor.ledger.book import Book
 from monitor.ledger.keeping import Ledger
 from monitor.ledger.reading import read
 from monitor.messages import AirState, Chunk, StreamState
-from monitor.settings import StreamSettings
+from monitor.settings import SourceKind, StreamSettings
 from tests.faults.programme import missed_s
 
 RECIPE = Recipe(name="any")
@@ -45,13 +45,14 @@ class Listener:
     """When each chunk came, on the wall clock."""
     told: list[Told] = field(default_factory=list)
     _framer: Framer = field(default_factory=lambda: Framer(RECIPE))
-    _source: FfmpegSource | None = None
+    _source: FfmpegSource | SoundcardSource | None = None
     _ledger: Ledger | None = None
     _book: Book | None = None
     _task: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Listener:
-        self._source = FfmpegSource(self.settings, RECIPE, self._tell)
+        card = self.settings.kind is SourceKind.SOUNDCARD
+        self._source = (SoundcardSource if card else FfmpegSource)(self.settings, RECIPE, self._tell)
         self._book = Book(self._path, keep_days=1.0)
         self._ledger = Ledger(self._book, RECIPE, lambda _, position: self._utc_s(position), lambda _: None)
         self._ledger.set_stations({self.settings.name: self.settings.silence_db})
@@ -99,7 +100,7 @@ class Listener:
         airtime = read(self._path, self.settings.name, from_s, to_s)
         return sum(one.end_s - one.start_s for one in airtime.intervals if one.state is AirState.NOT_RECEIVED)
 
-    async def _listen(self, source: FfmpegSource) -> None:
+    async def _listen(self, source: FfmpegSource | SoundcardSource) -> None:
         async with aclosing(source.chunks()) as sound:
             async for chunk in sound:
                 self.chunks.append(chunk)

@@ -1,12 +1,15 @@
 """Sound cards through real PortAudio, no hardware needed.
 
-An ALSA device of type `file` plays a recording; the monitor of a null sink of PulseAudio runs in real time, as a card does.
+An ALSA device of type `file` plays a recording; the monitor of a null sink of PulseAudio runs in real time, as a card does. A JACK
+server with its dummy driver has a buffer of a card's size, which runs over; PulseAudio's holds ten seconds.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import os
+import signal
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +26,7 @@ from monitor.errors import Permanent
 from monitor.facts import Fact, InputOverflowed, StreamRestarted, StreamStateChanged
 from monitor.messages import Chunk
 from monitor.settings import SourceKind, StreamSettings
+from tests.faults.listener import Listener
 from tests.integration.radio import children
 
 RECIPE = Recipe(name="any")
@@ -97,6 +101,69 @@ async def test_a_null_sinks_monitor_is_heard_in_real_time(null_sink: str) -> Non
     assert np.argmax(np.abs(np.fft.rfft(samples))) * RECIPE.sample_rate_hz / samples.size == pytest.approx(440, abs=2)
     assert chunks[-1].arrived_s - chunks[0].arrived_s > 2.0
     assert not [fact for fact in facts if isinstance(fact, StreamRestarted | InputOverflowed)]
+
+
+_JACK = "pcm.live { type jack capture_ports { 0 system:capture_1 1 system:capture_2 } }\n"
+
+
+@pytest.fixture
+def jack(tmp_path: Path, need: Callable[[str], Path], monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """A JACK server: `system` through PortAudio's own JACK side, `live` through ALSA's."""
+    name = f"monitor-{os.getpid()}"
+    config = tmp_path / "asound.conf"
+    config.write_text(_JACK + _NO_DEFAULT)
+    for variable, value in (("ALSA_CONFIG_PATH", str(config)), ("JACK_DEFAULT_SERVER", name), ("JACK_NO_START_SERVER", "1")):
+        monkeypatch.setenv(variable, value)
+    log = (tmp_path / "jack.log").open("wb")
+    serve = [str(need("jackd")), "--no-realtime", "-n", name, "-d", "dummy", "-r", "48000", "-p", "1024"]
+    process = subprocess.Popen(serve, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+    try:
+        until_s = time.monotonic() + 10
+        while not list(Path("/dev/shm").glob(f"jack_{name}_*")) and time.monotonic() < until_s:
+            time.sleep(0.05)
+        time.sleep(1.0)  # it says nothing when it is ready
+        yield
+    finally:
+        process.terminate()
+        process.wait(10)
+        log.close()
+
+
+def child() -> int:
+    """Return the process id of the ffmpeg that this process has."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            head, _, tail = path.read_text().rpartition(")")
+            if int(tail.split()[1]) == os.getpid() and head.endswith("(ffmpeg"):
+                return int(head.split()[0])
+    raise LookupError("no ffmpeg")
+
+
+@pytest.mark.usefixtures("jack")
+@pytest.mark.parametrize("device", ["live", "system"])
+async def test_a_buffer_that_runs_over_is_counted_and_its_sound_was_not_received(device: str, tmp_path: Path) -> None:
+    """PyAudio closes a stream whose overflow it raises, so the card was opened anew; PortAudio's JACK side told nothing at all."""
+    settings = StreamSettings(name="studio", kind=SourceKind.SOUNDCARD, device=device, no_data_timeout_s=30.0)
+    async with Listener(settings, tmp_path) as listener:
+        began_s = await listener.heard()
+        await asyncio.sleep(2.0)
+        os.kill(child(), signal.SIGSTOP)
+        await asyncio.sleep(4.0)
+        os.kill(child(), signal.SIGCONT)
+        until_s = time.monotonic() + 20
+        while listener.lost_s() < 2.0 and time.monotonic() < until_s:  # noqa: ASYNC110 - told to a plain function
+            await asyncio.sleep(0.1)
+        await asyncio.sleep(2.0)
+        ended_s = listener.at_s[-1]
+        facts = [told.fact for told in listener.told]
+        assert not [fact for fact in facts if isinstance(fact, StreamRestarted)]
+        assert any(isinstance(fact, InputOverflowed) for fact in facts)
+        lost_s = listener.lost_s()  # the dummy driver itself leaves out periods when the machine is busy
+        assert lost_s >= 2.0
+        assert listener.gaps_s() == pytest.approx(lost_s, abs=0.01)
+        heard_s = sum(chunk.samples.size for chunk in listener.chunks) / RECIPE.sample_rate_hz
+        assert heard_s + lost_s == pytest.approx(ended_s - began_s, abs=1.0)
+        assert listener.not_received_s(began_s + 1.0, ended_s - 1.0) == pytest.approx(lost_s, abs=0.5)
 
 
 def source(facts: list[Fact], device: str) -> SoundcardSource:
