@@ -20,6 +20,7 @@ from monitor.core.alignment import NEW_AFTER, Alignment, References, between, no
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard, Ring
 from monitor.core.rival import SEPARATE_NATS, Rival, lead
+from monitor.core.window import REACH, Around, Place, Window, around
 from monitor.messages import Usage
 
 FITTED = 240
@@ -45,6 +46,7 @@ LEAST_LEVELS = 8
 """Windows that must be heard before it is said how a recording was used."""
 CLEAR_NATS = 1.0
 """Evidence of a window that may tell where in the recording it is."""
+_HEARD = np.ones(1, np.bool_)
 
 
 @dataclass(slots=True)
@@ -155,10 +157,14 @@ class LivePlay:
         self._alike_count = int(good.sum())
         heard_at = np.flatnonzero(heard.present[inside])
         self._levels = list(zip((hops[inside][heard_at]).tolist(), similarity[inside][heard_at].tolist(), strict=True))
-        for number in (np.nonzero(good)[0] + len(nats) - taken)[-FITTED:]:
-            near = round(self.line.at(float(hops[number])))
-            rows = stored(self.references, self.reference_id, near - 2, 5)
-            self._note_position(int(hops[number]), near, rows, rows @ heard.vectors[number], float(nats[number]))
+        clear = (np.flatnonzero(good) + len(nats) - taken)[-FITTED:]
+        near = [round(self.line.at(hop)) for hop in hops[clear].tolist()]
+        if near:
+            rows = self.references.stretches([self.reference_id] * len(near), [at - REACH for at in near], 2 * REACH + 1)
+            for hop, one, worth in zip(
+                hops[clear].tolist(), around(near, rows, heard.vectors[clear]), nats[clear].tolist(), strict=True
+            ):
+                self._note_position(hop, one, worth)
         self._refit()
 
     def stored_along(self, hops: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -177,17 +183,14 @@ class LivePlay:
         rest: NDArray[np.float32] = np.where(inside, np.minimum(distinct, heard.similarity(theirs) - shared), distinct)
         return rest
 
-    def hear(self, heard: Heard) -> None:
-        """Take the next fingerprint, the only one in `heard`."""
-        hop = heard.newest
-        position = self.line.at(hop)
-        near = round(position)
-        rows = stored(self.references, self.reference_id, near - 2, 5)
-        mine, vector = between(rows, np.array([position - near + 2.0]))[0], heard.vectors[0]
-        alike, own = rows @ vector, float(mine @ vector)
-        common = max(float((heard.context[0] @ mine).max()), 0.0)
-        nats = float(self._evidence.of_followed(np.array(own - common, np.float32)))
-        self.now = mine, own
+    def place(self, hop: int) -> Place:
+        """Return where in the recording the play is at a hop."""
+        return Place(references=self.references, reference_id=self.reference_id, position=self.line.at(hop))
+
+    def hear(self, hop: int, heard: NDArray[np.float32], window: Window) -> None:
+        """Take the next fingerprint and its context, [1 + NEAREST, dim], held against the play's place at that hop."""
+        own, nats = window.similarity, window.nats
+        self.now = window.stored, own
         self._levels.append((hop, own))
         self.total += nats
         if nats > 0:
@@ -195,13 +198,15 @@ class LivePlay:
             self._alike_count += 1
         if self.total > self.best_total:
             self.best_total, self.last_hop = self.total, hop
-        if self._note_position(hop, near, rows, alike, nats):
+        if self._note_position(hop, window.around, nats):
             self._unfitted += 1
             if len(self._points) < 2 * TRUSTED or self._unfitted >= REFIT_EVERY:
                 self._refit()
-        for rival in self.rivals:
-            if not rival.out:
-                self._weigh(rival, heard)
+        if self.rivals:
+            newest = Heard(newest=hop, vectors=heard[:1], context=heard[None, 1:], present=_HEARD)
+            for rival in self.rivals:
+                if not rival.out:
+                    self._weigh(rival, newest)
 
     def lost(self, hop: int) -> bool:
         """Say whether the play is over: the recording has ended, or it has not been heard for too long.
@@ -224,7 +229,7 @@ class LivePlay:
         """What it was found with, and what came since: comparable with what a play needs."""
         return self._found_nats + self.best_total - self._found_best
 
-    def _note_position(self, hop: int, near: int, rows: NDArray[np.float32], alike: NDArray[np.float32], nats: float) -> bool:
+    def _note_position(self, hop: int, around: Around, nats: float) -> bool:
         """Keep where in the recording a window was, to a fraction of a hop; say whether it could tell.
 
         What lies at a fraction f between two rows is about (1 - f) of the one and f of the other. With the similarities s and t to
@@ -233,21 +238,20 @@ class LivePlay:
 
         Args:
             hop: Of the window.
-            near: The stored position on the line.
-            rows: What is stored from near - 2 to near + 2, [5, dim].
-            alike: Similarity to them, [5].
+            around: What it was like to the stored ones around the line.
             nats: What the window says for the recording.
         """
         if nats <= CLEAR_NATS:
             return False
-        top = int(alike[1:4].argmax()) + 1
+        alike = around.alike
+        top = max(range(1, 2 * REACH), key=alike.__getitem__)
         side = top + 1 if alike[top + 1] > alike[top - 1] else top - 1
-        common = float(rows[top] @ rows[side])
-        here, there = float(alike[top] - common * alike[side]), float(alike[side] - common * alike[top])
+        common = around.beside[min(top, side)]
+        here, there = alike[top] - common * alike[side], alike[side] - common * alike[top]
         if common > STEADY or here <= 0:
             return False
         shift = (side - top) * max(there, 0.0) / (here + max(there, 0.0))
-        self._points.append((hop, near - 2 + top + shift, nats * (1.0 - common) ** 2))
+        self._points.append((hop, around.near - REACH + top + shift, nats * (1.0 - common) ** 2))
         del self._points[:-FITTED]
         return True
 
@@ -260,7 +264,7 @@ class LivePlay:
         line = _fitted(points)
         if len(points) > 2 * TRUSTED:
             hops, positions, _ = points[-TRUSTED // 2 :].T
-            if abs(float(np.median(positions - line.position - line.speed * (hops - line.hop)))) > BENT:
+            if abs(_median(positions - line.position - line.speed * (hops - line.hop))) > BENT:
                 self._begin = self.begin
                 del self._points[:-TRUSTED]
                 line = _fitted(points[-TRUSTED:])
@@ -345,7 +349,7 @@ class LivePlay:
     @property
     def edges(self) -> tuple[float, float]:
         """How much of its first and of its last window the recording fills: the less alike, beside the others, the less."""
-        usual = float(np.median(self._inside() or [1.0]))
+        usual = _median(np.array(self._inside() or [1.0]))
         levels = dict((*self._levels[:EDGE], *self._levels[-EDGE:]))
         filled = [
             FILLED[0] + FILLED[1] * levels.get(hop, 0.6 * usual) / max(usual, 1e-3) for hop in (self.first_hop, self.last_hop)
@@ -361,13 +365,19 @@ class LivePlay:
         inside = self._inside()
         if len(inside) < LEAST_LEVELS:
             return Usage.UNKNOWN
-        loud = self._evidence.is_foreground(float(np.median(inside)), self.line.speed)
+        loud = self._evidence.is_foreground(_median(np.array(inside)), self.line.speed)
         return Usage.FOREGROUND if loud else Usage.BACKGROUND
 
     @property
     def similarity(self) -> float:
         """Mean similarity of the windows that speak for the recording."""
         return self._alike_sum / self._alike_count if self._alike_count else 0.0
+
+
+def _median(values: NDArray[np.float64]) -> float:
+    """Return the median; numpy's own takes ten times as long for so few."""
+    ordered = np.sort(values)
+    return float(ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
 
 
 def _fitted(points: NDArray[np.float64]) -> Line:
@@ -385,5 +395,5 @@ def _fitted(points: NDArray[np.float64]) -> Line:
             return line
         line = Line(float(middle), float(level), float(share @ ((hops - middle) * (positions - level)) / spread))
         off = np.abs(positions - level - line.speed * (hops - middle))
-        weights = weights * (off < max(3 * float(np.median(off)), 0.1))
+        weights = weights * (off < max(3 * _median(off), 0.1))
     return line

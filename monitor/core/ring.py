@@ -13,6 +13,9 @@ from numpy.typing import NDArray
 
 from monitor.core.evidence import NEAREST
 
+RECENT = 24
+"""Hops kept at hand as they are scored together: 12 s."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Heard:
@@ -72,6 +75,11 @@ class Ring:
         self._vectors = np.zeros((capacity, dim), np.float32)
         self._context = np.zeros((capacity, NEAREST, dim), np.float16)
         self._held = np.full(capacity, -1, np.int64)
+        # Each is written twice, RECENT apart, so that the last RECENT always stand in a row.
+        self._recent = np.zeros((2 * RECENT, 1 + NEAREST, dim), np.float32)
+        self._fresh = np.zeros(2 * RECENT, np.bool_)
+        self.now = np.zeros((1 + NEAREST, dim), np.float32)
+        """The newest vector, and its context in the rows below: what is kept of contexts is a little coarser."""
         self.newest = -1
 
     def __repr__(self) -> str:
@@ -89,6 +97,15 @@ class Ring:
         self._vectors[at] = vector
         self._context[at] = context
         self._held[at] = hop
+        for missing in range(max(self.newest + 1, hop - RECENT + 1), hop):
+            self._recent[missing % RECENT :: RECENT] = 0.0
+            self._fresh[missing % RECENT :: RECENT] = False
+        here = hop % RECENT
+        self._recent[here, 0] = vector
+        self._recent[here, 1:] = self._context[at]
+        self._recent[here + RECENT] = self._recent[here]
+        self._fresh[here] = self._fresh[here + RECENT] = True
+        self.now = np.concatenate((vector[None], context))
         self.newest = hop
 
     def last(self, count: int) -> Heard:
@@ -101,6 +118,14 @@ class Ring:
             vectors[~present] = 0.0
             context[~present] = 0.0
         return Heard(newest=self.newest, vectors=vectors, context=context, present=present)
+
+    def recent(self) -> tuple[NDArray[np.float32], NDArray[np.bool_]]:
+        """Return the last RECENT vectors and contexts together, [RECENT, 1 + NEAREST, dim], and which of them were heard.
+
+        They are views, and hold until the next `put`.
+        """
+        first = (self.newest + 1) % RECENT
+        return self._recent[first : first + RECENT], self._fresh[first : first + RECENT]
 
     @property
     def capacity(self) -> int:

@@ -18,12 +18,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import SPAN, Alignment, References, score, stored
+from monitor.core.alignment import SPAN, Alignment, References
 from monitor.core.evidence import Evidence
-from monitor.core.hits import Hits
+from monitor.core.hits import Found, Hits
 from monitor.core.kinship import SAME_SOUND
 from monitor.core.play import Line, LivePlay, along
 from monitor.core.ring import Heard, Ring
+from monitor.core.scoring import Wish
 from monitor.messages import EventKind, Kinship, Play, PlayEvent
 
 SNAP_S = 1.2
@@ -50,9 +51,6 @@ BETTER_NATS = 8.0
 """By how much another explanation of the same sound must be better to replace the one that was told."""
 
 
-_HEARD = np.ones(1, np.bool_)
-
-
 class _Nothing:
     """No references, before any are told."""
 
@@ -61,6 +59,9 @@ class _Nothing:
 
     def fingerprints(self, reference_id: int, start: int, stop: int) -> NDArray[np.float32]:  # noqa: ARG002
         raise KeyError(reference_id)
+
+    def stretches(self, reference_ids: Sequence[int], starts: Sequence[int], count: int) -> NDArray[np.float32]:  # noqa: ARG002
+        raise KeyError(reference_ids)
 
     def kin(self, _reference_id: int) -> tuple[Kinship, ...]:
         return ()
@@ -107,11 +108,15 @@ def _likeliest(found: Alignment) -> float:
 
 
 class Tracker:
-    """Plays of one stream. It is told hop after hop; it never asks."""
+    """Plays of one stream. It is told hop after hop; it never asks.
 
-    def __init__(self, stream: str, limits: TrackerLimits, evidence: Evidence) -> None:
-        self._stream, self._limits, self._evidence = stream, limits, evidence
-        self._ring = Ring(limits.ring_hops, limits.dim)
+    A step is taken in three parts, between which others compute, for all trackers together, what it needs: see `core.round`.
+    """
+
+    def __init__(self, stream: str, limits: TrackerLimits, evidence: Evidence, ring: Ring | None = None) -> None:
+        """Start with nothing on air; the ring is where the stream's fingerprints are put, its own unless it shares one."""
+        self.stream, self._limits, self._evidence = stream, limits, evidence
+        self.ring = ring or Ring(limits.ring_hops, limits.dim)
         self._hits = Hits(single=0.6 * evidence.highest)
         self._live: list[LivePlay] = []
         self._past: list[LivePlay] = []
@@ -120,51 +125,60 @@ class Tracker:
         self._references: References = _NOTHING
         self._looked: dict[tuple[int, int], int] = {}
         self._saying: list[tuple[EventKind, LivePlay]] = []
+        self._wanted = True
 
     def __repr__(self) -> str:
-        return f"Tracker({self._stream}, {len(self._live)} on air)"
+        return f"Tracker({self.stream}, {len(self._live)} on air)"
 
     def wants(self, hop: int) -> bool:
         """Say whether the next hop is to be looked up: always, or now and then while a play accounts for what is heard."""
         return hop % LOOK_EVERY == 0 or not any(play.last_hop >= hop - 1 for play in self._live)
 
-    def step(
-        self,
-        hop: int,
-        fingerprint: tuple[NDArray[np.float32], NDArray[np.float32]],
-        hits: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
-        references: References,
-        *,
-        needed: Needed,
-    ) -> list[PlayEvent]:
-        """Take one fingerprint and what the search found for it.
+    def hears(self, references: References, needed: Needed) -> list[LivePlay]:
+        """Begin a step, after its fingerprint was put into the ring; return the plays that are to `hear` it.
 
         Args:
-            hop: Which hop; hops rise, missing ones were not heard.
-            fingerprint: The vector [dim] and its context, see `Evidence.context`.
-            hits: Reference ids, positions (hops) and similarities, [k] each; an id of -1 is no hit. Not looked at where `wants`
-                says no.
             references: What is stored now.
             needed: Evidence that a play needs to be told.
-
-        Returns:
-            What there is to say, in order.
         """
         if references is not self._references:
             self._take_up(references)
-        self._ring.put(hop, *fingerprint)
         self._needed = needed
-        vector, context = fingerprint
-        wanted = self.wants(hop)
-        self._follow(Heard(newest=hop, vectors=vector[None], context=context[None], present=_HEARD))
-        if wanted:
-            self._note_hits(hop, *hits)
-        proposals = [(who, at) for who, at in self._hits.proposals(hop) if references.hops(who) and not self._on_line(who, at, hop)]
-        if proposals:
-            heard = self._ring.last(SPAN)
-            for candidate in sorted(score(heard, proposals, references, self._evidence), key=_likeliest):
-                if candidate.evidence >= needed.anywhere * HINT_SHARE:
-                    self._consider(candidate, heard)
+        self._wanted = self.wants(self.ring.newest)
+        return [play for play in self._live if references.hops(play.reference_id)]
+
+    def asks(self, found: Found) -> Wish | None:
+        """Go on, after the plays have heard; return which places are to be held against what was heard last, if any are.
+
+        Args:
+            found: What the search found that speaks for its recording; not looked at where `wants` said no.
+        """
+        hop = self.ring.newest
+        if self._live:
+            self._follow(hop)
+        if self._wanted:
+            self._hits.put(hop, found.references, found.positions, self._beyond_plays(found))
+        places = [
+            (who, at) for who, at in self._hits.proposals(hop) if self._references.hops(who) and not self._on_line(who, at, hop)
+        ]
+        if not places:
+            return None
+        asked, present = self.ring.recent()
+        return Wish(
+            newest=hop,
+            asked=asked,
+            present=present,
+            places=places,
+            references=self._references,
+            least=self._needed.anywhere * HINT_SHARE,
+        )
+
+    def says(self, alignments: Sequence[Alignment]) -> list[PlayEvent]:
+        """End the step with what was found at the places asked for; return what there is to say, in order."""
+        if alignments:
+            heard = self.ring.last(SPAN)
+            for candidate in sorted(alignments, key=_likeliest):
+                self._consider(candidate, heard)
         return self._said()
 
     def close(self, references: References) -> list[PlayEvent]:
@@ -188,13 +202,12 @@ class Tracker:
             play.told = names
         return [self._event(kind, play) for kind, play in saying]
 
-    def _follow(self, newest: Heard) -> None:
-        hop = newest.newest
+    def _follow(self, hop: int) -> None:
+        """Decide what becomes of the plays now that they have heard."""
         for play in list(self._live):
             if not self._references.hops(play.reference_id):
                 self._end(play)
                 continue
-            play.hear(newest)
             play.yield_to_best()
             if play.lost(hop):
                 self._end(play)
@@ -217,19 +230,18 @@ class Tracker:
             self._past = [*self._past[-7:], play]
         self._saying.append((EventKind.ENDED, play))
 
-    def _note_hits(self, hop: int, found: NDArray[np.int64], positions: NDArray[np.int64], similarity: NDArray[np.float32]) -> None:
-        """Keep what the search found, but for what the plays on air account for."""
-        there = found >= 0
-        found, positions, similarity = found[there], positions[there], similarity[there]
-        nats = self._evidence.of_hit(similarity)
-        for play in self._live:
-            if play.now is None or not len(found):
-                continue
-            mine, own = play.now
-            rows = np.stack([stored(self._references, int(who), int(at), 1)[0] for who, at in zip(found, positions, strict=True)])
+    def _beyond_plays(self, found: Found) -> Sequence[float]:
+        """Return what hits say, in nats, beyond what the plays on air account for."""
+        heard = [play.now for play in self._live if play.now is not None]
+        if not heard or not found.references:
+            return found.nats
+        rows = self._references.stretches(found.references, found.positions, 1)[:, 0]
+        similarity, nats = np.array(found.similarity, np.float32), np.array(found.nats, np.float32)
+        for mine, own in heard:
             shared = max(own, 0.0) * (rows @ mine).clip(0.0)
             nats = np.minimum(nats, self._evidence.of(similarity - np.maximum(shared, self._evidence.shared)))
-        self._hits.put(hop, found, positions, nats)
+        beyond: list[float] = nats.tolist()
+        return beyond
 
     def _take_up(self, references: References) -> None:
         """Let all plays look into this generation of the catalogue, and forget past ones of recordings it no longer has."""
@@ -246,7 +258,7 @@ class Tracker:
         first, last = play.line.at(play.first_hop), play.line.at(play.last_hop)
         kin = [one for one in self._references.kin(play.reference_id) if one.start <= last and one.stop > first]
         if kin:
-            heard = self._ring.last(self._ring.capacity)
+            heard = self.ring.last(self.ring.capacity)
             for one in kin:
                 play.add_rival(one.other_id, one.other_start - one.start, heard)
 
@@ -292,7 +304,7 @@ class Tracker:
         again = same and self._restarted(play, found)
         if beyond < needed:
             if live and not same and alike >= SAME_SOUND:
-                play.add_rival(found.reference_id, found.position - play.line.at(found.hop), self._ring.last(self._ring.capacity))
+                play.add_rival(found.reference_id, found.position - play.line.at(found.hop), self.ring.last(self.ring.capacity))
                 return True
             if found.evidence < own + BETTER_NATS:
                 return True
@@ -308,7 +320,7 @@ class Tracker:
         return False
 
     def _jump(self, play: LivePlay, found: Alignment) -> None:
-        play.jump(found, self._ring)
+        play.jump(found, self.ring)
         self._keep_apart(play)
         self._add_kin(play)
         self._saying.append((EventKind.UPDATED, play))
@@ -321,7 +333,7 @@ class Tracker:
         number, bridge = self._count + 1, self._limits.bridge_hops
         same = [one for one in self._live if one.reference_id == found.reference_id]
         others = [one for one in recent if one not in same]
-        begun = LivePlay(number, found, self._ring, self._references, self._evidence, bridge=bridge, others=others)
+        begun = LivePlay(number, found, self.ring, self._references, self._evidence, bridge=bridge, others=others)
         for past in same:
             self._part(past, begun)
         self._keep_apart(begun, same)
@@ -351,7 +363,7 @@ class Tracker:
         """Say whether another play leaves nothing of this one: it lies within it, and is only alike."""
         if by.first_hop > play.first_hop + 1 or by.last_hop < play.last_hop - 1:
             return False
-        heard = self._ring.last(min(self._ring.capacity, self._ring.newest - play.first_hop + 1))
+        heard = self.ring.last(min(self.ring.capacity, self.ring.newest - play.first_hop + 1))
         rest = self._evidence.of(by.unexplained(heard, play.stored_along(heard.hops)))
         return float(np.where(heard.present, rest, 0.0).sum()) < LITTLE_LEFT * self._needed.anywhere
 
@@ -364,10 +376,10 @@ class Tracker:
     def _part(self, before: LivePlay, after: LivePlay) -> None:
         """Find where a play of a recording ends and the next play of the same begins: where both together explain most."""
         first = after.first_hop
-        count = min(before.last_hop - first + 1, self._ring.capacity)
+        count = min(before.last_hop - first + 1, self.ring.capacity)
         if count <= 0:
             return
-        heard = self._ring.last(self._ring.newest - first + 1).head(count)
+        heard = self.ring.last(self.ring.newest - first + 1).head(count)
         ours, theirs = (
             np.where(heard.present, self._evidence.of_followed(heard.distinct(play.stored_along(heard.hops))), 0.0)
             for play in (before, after)
@@ -402,14 +414,14 @@ class Tracker:
             start_s, reference_start_s = max(start_s - reference_start_s / begin.speed, 0.0), 0.0
         if abs(duration_s - reference_end_s) < SNAP_S and kind is EventKind.ENDED:
             end_s, reference_end_s = end_s + (duration_s - reference_end_s) / line.speed, duration_s
-        heard_until_s = self._ring.newest * hop_s + window_s
+        heard_until_s = self.ring.newest * hop_s + window_s
         if end_s > heard_until_s:  # nothing is claimed of what has not been heard yet
             end_s, reference_end_s = heard_until_s, reference_end_s - (end_s - heard_until_s) * line.speed
         return PlayEvent(
             kind=kind,
             number=play.number,
             play=Play(
-                stream=self._stream,
+                stream=self.stream,
                 reference_id=play.reference_id,
                 start_s=start_s,
                 end_s=max(end_s, start_s),

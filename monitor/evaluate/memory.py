@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from monitor.core.alignment import stored
 from monitor.messages import Kinship, Reference
 
 COLUMNS = 32768
@@ -63,6 +64,10 @@ class MemoryLibrary:
         """Return stored vectors of a reference."""
         first = int(self._starts[reference_id - 1])
         return self._table[first + start : first + stop]
+
+    def stretches(self, reference_ids: Sequence[int], starts: Sequence[int], count: int) -> NDArray[np.float32]:
+        """Return stored vectors of stretches; zero outside their references."""
+        return np.stack([stored(self, who, start, count) for who, start in zip(reference_ids, starts, strict=True)])
 
     def shorter(self, hops: int) -> int:
         """Return the number of references with at most so many fingerprints."""

@@ -12,12 +12,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import SPAN, score
+from monitor.core.alignment import SPAN
 from monitor.core.evidence import Evidence
-from monitor.core.hits import Hits
+from monitor.core.hits import Findings, Hits
 from monitor.core.kinship import LEAST_HOPS, SAME_SOUND
 from monitor.core.play import Line, along
 from monitor.core.ring import Ring
+from monitor.core.scoring import score
 from monitor.evaluate.memory import MemoryLibrary
 from monitor.pipeline.matching import NEIGHBOURS
 
@@ -42,10 +43,10 @@ def best_evidence(
         similarity, rows = library.search(vectors[start : start + BATCH], NEIGHBOURS)
         context = evidence.context(vectors[start : start + BATCH])
         owners, positions = library.locate(rows)
+        findings = Findings.of(np.where(rows >= 0, owners, -1), positions, similarity, evidence).one_by_one()
         for row, hop in enumerate(range(start, min(start + BATCH, len(vectors)))):
             ring.put(hop, vectors[hop], context[row])
-            there = rows[row] >= 0
-            hits.put(hop, owners[row][there], positions[row][there], evidence.of_hit(similarity[row][there]))
+            hits.put(hop, findings[row].references, findings[row].positions, findings[row].nats)
             proposals = hits.proposals(hop)
             if proposals:
                 heard = ring.last(SPAN)

@@ -5,6 +5,8 @@ Knows which rows to search how, and what of the generation before can be used ag
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import faiss
 import numpy as np
 import structlog
@@ -79,6 +81,10 @@ class Snapshot:
     def fingerprints(self, reference_id: int, start: int, stop: int) -> NDArray[np.float32]:
         """Return stored vectors [stop - start, dim] of a reference."""
         return self._rows.fingerprints(reference_id, start, stop)
+
+    def stretches(self, reference_ids: Sequence[int], starts: Sequence[int], count: int) -> NDArray[np.float32]:
+        """Return stored vectors [n, count, dim] of n stretches; zero outside their references."""
+        return self._rows.stretches(reference_ids, starts, count)
 
     def shorter(self, hops: int) -> int:
         """Return the number of references with at most so many fingerprints."""

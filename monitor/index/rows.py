@@ -5,7 +5,7 @@ Knows row numbers. Knows nothing of similarity; reads fingerprints only where th
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,7 +61,7 @@ class Rows:
         return np.concatenate(pieces) if pieces else np.zeros(0, np.int64)
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
-        """Return the fingerprints [n, dim] of rows [n]."""
+        """Return the fingerprints [..., dim] of rows [...]."""
         return self._vectors[rows].astype(np.float32)
 
     def blocks(self, rows: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
@@ -96,6 +96,22 @@ class Rows:
             raise IndexError(f"hops {start} to {stop} of reference {reference_id}, which has {self.table.hops[at]}")
         first = int(self.table.row_starts[at])
         return self._vectors[first + start : first + stop].astype(np.float32)
+
+    def stretches(self, reference_ids: Sequence[int], starts: Sequence[int], count: int) -> NDArray[np.float32]:
+        """Return fingerprints [n, count, dim] of n stretches of as many hops; those outside their reference are zero.
+
+        Raises:
+            KeyError: No such reference in this generation.
+        """
+        at = [self._at[one] for one in reference_ids]
+        hops = np.array(starts, np.int64)[:, None] + np.arange(count)
+        inside = (hops >= 0) & (hops < self.table.hops[at][:, None])
+        rows = hops + self.table.row_starts[at][:, None]
+        if inside.all():
+            return self.vectors(rows)
+        found = np.zeros((*hops.shape, self.table.dim), np.float32)
+        found[inside] = self._vectors[rows[inside]]
+        return found
 
     def reference(self, reference_id: int) -> Reference:
         """Return who it is.

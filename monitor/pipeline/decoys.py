@@ -9,12 +9,17 @@ Knows one tracker a stream, apart from the one whose plays are told. Knows nothi
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
+
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.evidence import Evidence
-from monitor.core.tracker import Needed, Tracker, TrackerLimits
-from monitor.messages import EventKind, Kinship
+from monitor.core.hits import Findings, Found
+from monitor.core.round import Turn
+from monitor.core.tracker import Tracker, TrackerLimits
+from monitor.messages import Kinship
 from monitor.pipeline.ports import Library
 
 _SPREAD = 2654435761
@@ -40,51 +45,39 @@ class Mirror:
         hops = self.library.hops(reference_id)
         return self.library.fingerprints(reference_id, hops - stop, hops - start)[::-1]
 
+    def stretches(self, reference_ids: Sequence[int], starts: Sequence[int], count: int) -> NDArray[np.float32]:
+        """Return vectors [n, count, dim] of n stretches, counted from the references' ends; zero outside them."""
+        ends = [self.library.hops(who) - start for who, start in zip(reference_ids, starts, strict=True)]
+        return self.library.stretches(reference_ids, [end - count for end in ends], count)[:, ::-1]
+
 
 class Decoys:
     """Decoys of a share of the references, listened for on all streams."""
 
-    def __init__(self, share: float, limits: TrackerLimits, evidence: Evidence) -> None:
+    def __init__(self, share: float, limits: TrackerLimits, evidence: Evidence, library: Library) -> None:
         self._share, self._limits, self._evidence = share, limits, evidence
         self._trackers: dict[str, Tracker] = {}
-        self._mirror: Mirror | None = None
+        self._mirror = Mirror(library)
 
-    def listen(
-        self,
-        stream: str,
-        hop: int,
-        fingerprint: tuple[NDArray[np.float32], NDArray[np.float32]],
-        hits: tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.float32]],
-        library: Library,
-        *,
-        needed: Needed,
-    ) -> int:
-        """Take what the stream's own tracker is given; return how many decoys begin to be heard.
+    def mirrored(self, findings: Findings, library: Library) -> Findings:
+        """Return what searches found as hits on the decoys: of a hit on a reference that has one, its mirror image."""
+        if self._mirror.library is not library:
+            self._mirror = Mirror(library)
+        some = findings.where(self.chosen(findings.references))
+        hops = np.array([library.hops(who) for who in some.references.tolist()], np.int64)
+        return replace(some, positions=hops - 1 - some.positions)
+
+    def turn(self, tracker: Tracker, found: Found) -> Turn:
+        """Return the step of the tracker of a stream's decoys, which hears what the stream's own tracker does.
 
         Args:
-            stream: Which stream.
-            hop: Which hop.
-            fingerprint: The vector [dim] and its context.
-            hits: Reference ids, positions and similarities, [k] each; an id of -1 is no hit.
-            library: Where the references are.
-            needed: Evidence a play needs to be told.
+            tracker: The stream's own.
+            found: What of `mirrored` is the hop's.
         """
-        tracker = self._trackers.get(stream)
-        if tracker is None:
-            tracker = self._trackers[stream] = Tracker(stream, self._limits, self._evidence)
-        if self._mirror is None or self._mirror.library is not library:
-            self._mirror = Mirror(library)
-        found, positions, similarity = hits
-        chosen = (found >= 0) & self.chosen(found)
-        mirrored = np.array([library.hops(int(who)) - 1 - at for who, at in zip(found[chosen], positions[chosen], strict=True)])
-        events = tracker.step(
-            hop,
-            fingerprint,
-            (found[chosen], mirrored.astype(np.int64), similarity[chosen]),
-            self._mirror,
-            needed=needed,
-        )
-        return sum(event.kind is EventKind.STARTED for event in events)
+        decoys = self._trackers.get(tracker.stream)
+        if decoys is None:
+            decoys = self._trackers[tracker.stream] = Tracker(tracker.stream, self._limits, self._evidence, tracker.ring)
+        return Turn(decoys, found, self._mirror)
 
     def chosen(self, reference_ids: NDArray[np.int64]) -> NDArray[np.bool_]:
         """Say which references have a decoy."""

@@ -6,16 +6,19 @@ Knows the library in service and one tracker a stream. Called from one thread at
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.alignment import SPAN
 from monitor.core.evidence import Evidence
+from monitor.core.hits import Findings
 from monitor.core.recipe import Recipe
+from monitor.core.round import Turn, play_round
 from monitor.core.tracker import Needed, Tracker, TrackerLimits
 from monitor.facts import BatchMatched, DecoyHeard, Tell
-from monitor.messages import Embeddings, PlayEvent
+from monitor.messages import Embeddings, EventKind, PlayEvent
 from monitor.pipeline.decoys import Decoys
 from monitor.pipeline.ports import Library
 from monitor.settings import MatcherSettings
@@ -42,7 +45,7 @@ class Matcher:
             update_every_hops=round(settings.update_every_s / recipe.hop_s),
         )
         self._trackers: dict[str, Tracker] = {}
-        self._decoys = Decoys(settings.decoy_share, self._limits, evidence) if settings.decoy_share else None
+        self._decoys = Decoys(settings.decoy_share, self._limits, evidence, library) if settings.decoy_share else None
         self.library = library
         self.swap(library)
 
@@ -74,15 +77,22 @@ class Matcher:
         similarity, found, positions = self._look_up(embeddings)
         context = self._evidence.context(embeddings.vectors)
         searched_s = time.monotonic()
-        events: list[PlayEvent] = []
-        for index, stream in enumerate(embeddings.streams):
-            hop, fingerprint = int(embeddings.hops[index]), (embeddings.vectors[index], context[index])
-            hits, tracker = (found[index], positions[index], similarity[index]), self._tracker(stream)
-            events += tracker.step(hop, fingerprint, hits, self.library, needed=self._needed)
+        findings = Findings.of(found, positions, similarity, self._evidence)
+        own = findings.one_by_one()
+        mirrored = self._decoys.mirrored(findings, self.library).one_by_one() if self._decoys else []
+        events: list[list[PlayEvent]] = [[] for _ in embeddings.streams]
+        for numbers in _rounds(embeddings.streams):
+            trackers = [self._tracker(embeddings.streams[number]) for number in numbers]
+            for number, tracker in zip(numbers, trackers, strict=True):
+                tracker.ring.put(int(embeddings.hops[number]), embeddings.vectors[number], context[number])
+            turns = [Turn(tracker, own[number], self.library) for number, tracker in zip(numbers, trackers, strict=True)]
             if self._decoys:
-                heard = self._decoys.listen(stream, hop, fingerprint, hits, self.library, needed=self._needed)
-                if heard and not tracker.busy(hop):
-                    self._tell(DecoyHeard(stream=stream, count=heard))
+                turns += [self._decoys.turn(tracker, mirrored[number]) for number, tracker in zip(numbers, trackers, strict=True)]
+            said = play_round(turns, self._needed, self._evidence)
+            for number, some in zip(numbers, said, strict=False):
+                events[number] = some
+            for tracker, some in zip(trackers, said[len(trackers) :], strict=False):
+                self._note_decoys(tracker, some)
         now_s = time.monotonic()
         self._tell(
             BatchMatched(
@@ -92,7 +102,13 @@ class Matcher:
                 behind_s=now_s - float(embeddings.arrived_s.min()) if len(embeddings.streams) else 0.0,
             )
         )
-        return events
+        return [event for some in events for event in some]
+
+    def _note_decoys(self, tracker: Tracker, events: Sequence[PlayEvent]) -> None:
+        """Count the decoys that begin to be heard where nothing is on air."""
+        count = sum(event.kind is EventKind.STARTED for event in events)
+        if count and not tracker.busy(tracker.ring.newest):
+            self._tell(DecoyHeard(stream=tracker.stream, count=count))
 
     def _tracker(self, stream: str) -> Tracker:
         tracker = self._trackers.get(stream)
@@ -130,3 +146,15 @@ class Matcher:
     def close_all(self) -> list[PlayEvent]:
         """End all plays of all streams."""
         return [event for stream in list(self._trackers) for event in self.close(stream)]
+
+
+def _rounds(streams: Sequence[str]) -> list[list[int]]:
+    """Return the numbers of the hops of a batch, each stream's first ones together, then each one's second, and so on."""
+    rounds: list[list[int]] = []
+    seen: dict[str, int] = {}
+    for number, stream in enumerate(streams):
+        turn = seen[stream] = seen.get(stream, -1) + 1
+        if turn == len(rounds):
+            rounds.append([])
+        rounds[turn].append(number)
+    return rounds

@@ -83,6 +83,10 @@ class Library(Protocol):
         """Stored vectors [stop - start, dim] of hops start to stop of a reference; the range lies within the reference."""
         ...
 
+    def stretches(self, reference_ids: Sequence[int], starts: Sequence[int], count: int) -> NDArray[np.float32]:
+        """Stored vectors [n, count, dim] of n stretches of as many hops; zero outside their references."""
+        ...
+
     def shorter(self, hops: int) -> int:
         """Number of references with at most so many fingerprints."""
         ...

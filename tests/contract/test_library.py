@@ -10,6 +10,7 @@ import pytest
 
 from monitor.catalog.store import Store
 from monitor.catalog.writer import FileMark, Writer
+from monitor.core.alignment import stored
 from monitor.core.recipe import Recipe
 from monitor.index import faiss_store, ivfpq
 from monitor.messages import Reference
@@ -126,6 +127,17 @@ def test_stored_vectors_and_names(library: Library) -> None:
     assert library.fingerprints(4, 5, 5).shape == (0, RECIPE.dim)
     assert library.reference(4) == Reference(id=4, path="/4", title="T4", duration_s=45.0)
     assert library.generation == 7
+
+
+def test_stretches_are_zero_outside_their_reference(library: Library) -> None:
+    asked = [(4, 10), (3, -3), (5, 21), (1, -90), (4, 200), (4, 81)]
+    for some in (asked, asked[:1]):
+        found = library.stretches([who for who, _ in some], [start for _, start in some], 9)
+        assert (found.shape, found.dtype) == ((len(some), 9, RECIPE.dim), np.float32)
+        for rows, (who, start) in zip(found, some, strict=True):
+            np.testing.assert_array_equal(rows, stored(library, who, start, 9))
+    with pytest.raises(KeyError):
+        library.stretches([1, 2], [0, 0], 9)
 
 
 def test_an_empty_catalogue_finds_nothing(tmp_path: Path) -> None:

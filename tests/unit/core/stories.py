@@ -7,14 +7,16 @@ unit length. Windows are then as alike as they overlap, any cut, speed and mix c
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import SPAN
+from monitor.core.alignment import SPAN, stored
 from monitor.core.evidence import Evidence
+from monitor.core.hits import Findings
 from monitor.core.kinship import SAME_SOUND, longest, shared
+from monitor.core.round import Turn, play_round
 from monitor.core.tracker import Needed, Tracker, TrackerLimits
 from monitor.messages import EventKind, Kinship, Play, PlayEvent, Reference
 
@@ -139,6 +141,9 @@ class Shelf:
     def fingerprints(self, reference_id: int, start: int, stop: int) -> NDArray[np.float32]:
         return self._vectors[reference_id][start:stop]  # as the real one: KeyError where it is not there
 
+    def stretches(self, reference_ids: Sequence[int], starts: Sequence[int], count: int) -> NDArray[np.float32]:
+        return np.stack([stored(self, who, start, count) for who, start in zip(reference_ids, starts, strict=True)])
+
     def shorter(self, hops: int) -> int:
         return sum(len(rows) <= hops for rows in self._vectors.values())
 
@@ -177,8 +182,10 @@ def follow(
     for hop in range(len(vectors)) if hops is None else hops:
         near, rows = shelf.search(vectors[hop : hop + 1], 8)
         found, positions = shelf.locate(rows)
-        hits = (found[0], positions[0], near[0])
-        said += [(hop, event) for event in tracker.step(hop, (vectors[hop], context[hop]), hits, shelf, needed=needed)]
+        (hits,) = Findings.of(found, positions, near, EVIDENCE).one_by_one()
+        tracker.ring.put(hop, vectors[hop], context[hop])
+        (events,) = play_round([Turn(tracker, hits, shelf)], needed, EVIDENCE)
+        said += [(hop, event) for event in events]
     return said
 
 

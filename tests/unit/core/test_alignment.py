@@ -5,8 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.core.alignment import SPAN, Alignment, score, stored
+from monitor.core.alignment import SPAN, Alignment, stored
 from monitor.core.ring import Heard
+from monitor.core.scoring import score
 from tests.unit.core.stories import DIM, EVIDENCE, Air, Shelf, fingerprints, recording
 
 SONG = recording(1, 60)

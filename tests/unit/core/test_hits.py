@@ -5,13 +5,14 @@ from __future__ import annotations
 import numpy as np
 
 from monitor.core.alignment import SPAN
-from monitor.core.hits import FRESH, PROPOSALS, Hits
+from monitor.core.hits import FRESH, NOTHING, PROPOSALS, Findings, Found, Hits
+from tests.unit.core.stories import EVIDENCE
 
 
 def put(hits: Hits, hop: int, *found: tuple[int, int, float]) -> None:
     """Put (reference, position, nats) of one hop."""
     references, positions, nats = zip(*found, strict=True) if found else ((), (), ())
-    hits.put(hop, np.array(references, np.int64), np.array(positions, np.int64), np.array(nats, np.float32))
+    hits.put(hop, references, positions, nats)
 
 
 def test_nothing_heard_proposes_nothing() -> None:
@@ -91,3 +92,26 @@ def test_a_place_before_the_beginning_belongs_to_its_own_reference() -> None:
     put(hits, late, (5, 0, 3.0), (4, 2 * 10**9, 3.0))
     put(hits, late + 1, (5, 1, 3.0), (4, 2 * 10**9 + 1, 3.0))
     assert sorted(hits.proposals(late + 1)) == [(4, 2 * 10**9 + 1), (5, 1)]
+
+
+def test_of_what_searches_found_only_what_speaks_for_a_recording_is_kept() -> None:
+    """An id of -1 is no hit, whatever it is said to be like."""
+    findings = Findings.of(
+        np.array([[5, -1], [6, 7], [-1, -1], [8, 9]]),
+        np.array([[10, 0], [20, 30], [0, 0], [40, 50]]),
+        np.array([[0.9, 0.9], [0.1, 0.5], [-np.inf, -np.inf], [0.7, 0.6]], np.float32),
+        EVIDENCE,
+    )
+    strong, weak, nothing, two = findings.one_by_one()
+    assert (strong.references, strong.positions, strong.nats) == ([5], [10], [EVIDENCE.highest])
+    assert (weak.references, weak.positions) == ([7], [30])
+    assert nothing == NOTHING
+    assert (two.references, two.positions) == ([8, 9], [40, 50])
+    assert two.nats[0] > two.nats[1] > 0
+    assert findings.where(findings.references == 9).one_by_one() == [
+        NOTHING,
+        NOTHING,
+        NOTHING,
+        Found([9], [50], two.similarity[1:], two.nats[1:]),
+    ]
+    assert findings.where(findings.references == 0).one_by_one() == [NOTHING] * 4

@@ -8,6 +8,7 @@ import pytest
 from monitor.core.alignment import Alignment
 from monitor.core.play import Line, LivePlay, along
 from monitor.core.ring import Ring
+from monitor.core.window import look
 from tests.unit.core.stories import DIM, EVIDENCE, Air, Shelf, recording
 
 SONG = recording(1, 60)
@@ -30,6 +31,12 @@ def begin(
     vectors: np.ndarray, at: Alignment, *, bridge: int = 20, capacity: int = 360, others: tuple[LivePlay, ...] = ()
 ) -> LivePlay:
     return LivePlay(1, at, ring_of(vectors, at.hop, capacity), SHELF, EVIDENCE, bridge=bridge, others=others)
+
+
+def hear(play: LivePlay, ring: Ring) -> None:
+    """Let a play hear what was put last."""
+    (window,) = look([play.place(ring.newest)], ring.now[None], EVIDENCE)
+    play.hear(ring.newest, ring.now, window)
 
 
 def test_a_line_goes_both_ways() -> None:
@@ -101,7 +108,7 @@ def test_following_yields_the_speed() -> None:
     vectors = air.heard()
     play = begin(vectors, found(30, 20.6, speed=1.04))
     for hop in range(31, 100):
-        play.hear(ring_of(vectors, hop).last(1))
+        hear(play, ring_of(vectors, hop))
     assert play.line.speed == pytest.approx(1.03, abs=0.003)
     assert play.line.at(80) == pytest.approx((80 * 0.5 - 5.0) * 1.03 / 0.5, abs=0.2)
     assert play.last_hop >= 98
@@ -114,7 +121,7 @@ def test_a_play_is_lost_after_the_bridge() -> None:
     play = begin(vectors, found(30, 20.0), bridge=8)
     lost = []
     for hop in range(31, 80):
-        play.hear(ring_of(vectors, hop).last(1))
+        hear(play, ring_of(vectors, hop))
         lost.append(play.lost(hop))
     assert play.last_hop == pytest.approx(38, abs=1)
     assert lost.index(True) + 31 == play.last_hop + 9
@@ -126,7 +133,7 @@ def test_a_play_is_over_where_its_recording_is() -> None:
     vectors = air.heard()
     play = begin(vectors, found(30, 110.0))
     for hop in range(31, 60):
-        play.hear(ring_of(vectors, hop).last(1))
+        hear(play, ring_of(vectors, hop))
         if play.lost(hop):
             break
     assert hop == pytest.approx(42, abs=1)
@@ -162,7 +169,7 @@ def test_a_jump_keeps_the_beginning_and_takes_the_new_place() -> None:
     play = begin(vectors, found(26, 16.0))
     first, line = play.first_hop, play.line
     for hop in range(27, 45):
-        play.hear(ring_of(vectors, hop).last(1))
+        hear(play, ring_of(vectors, hop))
     play.jump(found(44, 94.0), ring_of(vectors, 44))
     assert play.first_hop == first
     assert play.line.at(44) == pytest.approx(94.0, abs=0.3)

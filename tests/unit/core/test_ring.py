@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from monitor.core.evidence import NEAREST
-from monitor.core.ring import Ring
+from monitor.core.ring import RECENT, Ring
 
 
 def vector(hop: int) -> np.ndarray:
@@ -49,6 +49,19 @@ def test_what_is_kept_is_what_was_put(capacity: int, steps: list[int], count: in
         else:
             assert not heard.vectors[at].any()
             assert not heard.context[at].any()
+
+
+@given(st.lists(st.integers(1, 5) | st.just(3 * RECENT), min_size=1, max_size=60))
+def test_what_is_at_hand_is_what_was_put_last(steps: list[int]) -> None:
+    ring, hop = Ring(100, 2), -1
+    for step in steps:
+        hop += step
+        put(ring, hop)
+    heard, (together, present) = ring.last(RECENT), ring.recent()
+    np.testing.assert_array_equal(present, heard.present)
+    np.testing.assert_array_equal(together[:, 0], heard.vectors)
+    np.testing.assert_array_equal(together[:, 1:], heard.context)
+    np.testing.assert_array_equal(ring.now, [vector(hop), *context(hop)])
 
 
 def test_the_newest_is_last() -> None:

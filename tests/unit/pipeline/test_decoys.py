@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from monitor.core.alignment import stored
 from monitor.core.recipe import Recipe
 from monitor.facts import DecoyHeard, Fact
 from monitor.messages import Embeddings
@@ -59,7 +60,7 @@ def test_no_share_no_decoys() -> None:
 def test_the_share_is_that_of_the_references() -> None:
     ids = np.arange(1, 20_001)
     for share in (0.05, 0.5):
-        decoys = Decoys(share, LIMITS, EVIDENCE)
+        decoys = Decoys(share, LIMITS, EVIDENCE, SHELF)
         assert abs(decoys.chosen(ids).mean() - share) < 0.02
 
 
@@ -69,3 +70,6 @@ def test_a_mirror_shows_the_last_first() -> None:
     assert (mirror.hops(1), mirror.hops(9)) == (hops, 0)
     np.testing.assert_array_equal(mirror.fingerprints(1, 0, hops), SHELF.fingerprints(1, 0, hops)[::-1])
     np.testing.assert_array_equal(mirror.fingerprints(1, 3, 5), SHELF.fingerprints(1, hops - 5, hops - 3)[::-1])
+    starts = (0, 3, -2, hops - 4)
+    for rows, start in zip(mirror.stretches([1] * len(starts), starts, 6), starts, strict=True):
+        np.testing.assert_array_equal(rows, stored(mirror, 1, start, 6))

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from monitor.core.recipe import Recipe
-from monitor.facts import BatchMatched, Fact
+from monitor.facts import BatchMatched, DecoyHeard, Fact
 from monitor.messages import Embeddings, EventKind, PlayEvent
 from monitor.pipeline.matching import Matcher
 from monitor.settings import MatcherSettings
@@ -65,6 +65,64 @@ def test_how_a_stream_is_cut_into_batches_does_not_matter() -> None:
     for one, other in zip(at_once, events, strict=True):
         for name, value in asdict(one.play).items():
             assert getattr(other.play, name) == (pytest.approx(value, abs=1e-4) if isinstance(value, float) else value)
+
+
+def station(seed: int) -> np.ndarray:
+    """Return what is heard of one of many: the songs at their speeds, over each other, cut, or backwards, which is a decoy's."""
+    air = Air(40, seed)
+    air.play((SONG, OTHER)[seed % 2], 1.0 + seed % 7, from_s=seed % 11, to_s=20.0 + seed % 13, speed=0.98 + 0.01 * (seed % 5))
+    if seed % 3 == 0:
+        air.play((OTHER, SONG)[seed % 2], 15.0, from_s=5.0, loud=1.5)
+    heard = air.heard()
+    return heard[::-1].copy() if seed % 4 == 3 else heard
+
+
+def test_many_streams_at_once_give_what_each_gives_alone() -> None:
+    """Hop after hop of all of them, now and then several of one in a batch, some with hops missing, some joining later."""
+    stations = {f"station {seed}": station(seed) for seed in range(40)}
+    order = np.random.default_rng(3)
+    waiting = {
+        name: [hop for hop in range(5 * (at % 4), len(heard)) if at % 5 or hop % 9 != 4]
+        for at, (name, heard) in enumerate(stations.items())
+    }
+
+    def embeddings(hops: list[tuple[str, int]]) -> Embeddings:
+        return Embeddings(
+            streams=tuple(name for name, _ in hops),
+            hops=np.array([hop for _, hop in hops], np.int64),
+            vectors=np.stack([stations[name][hop] for name, hop in hops]),
+            arrived_s=np.zeros(len(hops)),
+        )
+
+    sent: dict[str, list[list[int]]] = {name: [] for name in stations}
+    facts: list[Fact] = []
+    matcher = matcher_of(SHELF, facts, decoy_share=1.0)
+    together: list[PlayEvent] = []
+    while any(waiting.values()):
+        hops: list[tuple[str, int]] = []
+        for name, left in waiting.items():
+            count = int(order.integers(0, 4))
+            sent[name].append(left[:count])
+            hops += [(name, hop) for hop in left[:count]]
+            del left[:count]
+        at = {name: iter(sorted(hop for who, hop in hops if who == name)) for name, _ in hops}
+        order.shuffle(hops)  # the streams mixed, each one's hops still rising
+        together += matcher.match(embeddings([(name, next(at[name])) for name, _ in hops]))
+    together += matcher.close_all()
+    decoys = [fact for fact in facts if isinstance(fact, DecoyHeard)]
+    assert len(together) > 60
+    assert len(decoys) > 5
+    for name, batches in sent.items():
+        own: list[Fact] = []
+        alone = matcher_of(SHELF, own, decoy_share=1.0)
+        events = [event for some in batches if some for event in alone.match(embeddings([(name, hop) for hop in some]))]
+        events += alone.close_all()
+        theirs = [event for event in together if event.play.stream == name]
+        assert [(event.kind, event.number) for event in theirs] == [(event.kind, event.number) for event in events]
+        for one, other in zip(theirs, events, strict=True):
+            for field, value in asdict(one.play).items():
+                assert getattr(other.play, field) == (pytest.approx(value, abs=1e-3) if isinstance(value, float) else value)
+        assert [fact for fact in decoys if fact.stream == name] == [fact for fact in own if isinstance(fact, DecoyHeard)]
 
 
 def test_a_stream_that_is_over_ends_its_plays_and_only_its_own() -> None:
