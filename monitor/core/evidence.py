@@ -32,6 +32,9 @@ NEAREST = 3
 BLAND = 1e-9
 """Below this a distinct similarity is that of silence, whose fingerprint is zero: it says nothing."""
 
+MANY = 2048
+"""Similarities of which it is worth to leave out those that say least."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Evidence:
@@ -77,11 +80,25 @@ class Evidence:
 
     def of(self, distinct: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the evidence of each distinct similarity, same shape; silence says nothing."""
-        return np.where(np.abs(distinct) < BLAND, 0.0, np.interp(distinct, self.knots, self.nats)).astype(np.float32)
+        return self._read(self.nats, distinct)
 
     def of_followed(self, distinct: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the same for a recording that was found at this place."""
-        return np.where(np.abs(distinct) < BLAND, 0.0, np.interp(distinct, self.knots, self.followed)).astype(np.float32)
+        return self._read(self.followed, distinct)
+
+    def _read(self, curve: NDArray[np.float32], distinct: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return the value of a curve at each distinct similarity, same shape.
+
+        Most of what is compared is not alike at all and lies where the curve has not begun to rise: of many, only the rest is
+        interpolated.
+        """
+        if distinct.size < MANY:
+            return np.where(np.abs(distinct) < BLAND, 0.0, np.interp(distinct, self.knots, curve)).astype(np.float32)
+        values = np.full(distinct.shape, curve[0], np.float32)
+        rising = distinct > self.knots[max(int((curve != curve[0]).argmax()) - 1, 0)]
+        values[rising] = np.interp(distinct[rising], self.knots, curve)
+        values[np.abs(distinct) < BLAND] = 0.0
+        return values
 
     def of_hit(self, similarity: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return about what each plain similarity says, where the stored fingerprint is not at hand."""

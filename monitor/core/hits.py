@@ -109,6 +109,8 @@ class Hits:
         """Keep the hits of one hop that speak for their recording, [k] each."""
         while self._hops and self._hops[0][0] <= hop - SPAN:
             self._forget(*self._hops.popleft()[1:])
+        if not references:
+            return
         good = [(who * _STRIDE + at - hop, one) for who, at, one in zip(references, positions, nats, strict=True) if one > 0.0]
         if good:
             keys, worth = [key for key, _ in good], [one for _, one in good]
@@ -126,6 +128,8 @@ class Hits:
 
     def proposals(self, hop: int) -> list[tuple[int, int]]:
         """Return the (reference id, position at `hop`) that gathered most evidence, best first."""
+        if not self._hops:
+            return []
         fresh: set[int] = set()
         for at, keys, _ in reversed(self._hops):
             if at <= hop - FRESH:

@@ -171,16 +171,20 @@ class LivePlay:
         """Return the stored fingerprints [n, dim] on the line, at rising hops [n]."""
         return along(self.references, self.reference_id, self.line, hops)
 
-    def unexplained(self, heard: Heard, theirs: NDArray[np.float32]) -> NDArray[np.float32]:
+    def unexplained(
+        self, heard: Heard, theirs: NDArray[np.float32], mine: NDArray[np.float32] | None = None
+    ) -> NDArray[np.float32]:
         """Return how alike what was heard and other fingerprints [n, dim] are beyond common sounds and beyond this play.
 
-        Hops outside the play are not explained by it.
+        Hops outside the play are not explained by it. `mine` is what is `stored_along` the hops, where that is at hand.
         """
-        mine = self.stored_along(heard.hops)
+        hops = heard.hops
+        mine = self.stored_along(hops) if mine is None else mine
         shared = heard.similarity(mine).clip(0.0) * np.einsum("nd,nd->n", mine, theirs).clip(0.0)
-        inside = (heard.hops >= self.first_hop) & (heard.hops <= self.last_hop)
-        distinct = heard.distinct(theirs)
-        rest: NDArray[np.float32] = np.where(inside, np.minimum(distinct, heard.similarity(theirs) - shared), distinct)
+        inside = (hops >= self.first_hop) & (hops <= self.last_hop)
+        plain = heard.similarity(theirs)
+        distinct = plain - heard.common(theirs)
+        rest: NDArray[np.float32] = np.where(inside, np.minimum(distinct, plain - shared), distinct)
         return rest
 
     def place(self, hop: int) -> Place:

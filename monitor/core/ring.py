@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.core.evidence import NEAREST
+from monitor.core.halves import single
 
 RECENT = 24
 """Hops kept at hand as they are scored together: 12 s."""
@@ -64,8 +65,12 @@ class Heard:
 
     def distinct(self, stored: NDArray[np.float32]) -> NDArray[np.float32]:
         """Return the similarity [n] to stored fingerprints [n, dim] beyond what common sounds account for."""
+        return self.similarity(stored) - self.common(stored)
+
+    def common(self, stored: NDArray[np.float32]) -> NDArray[np.float32]:
+        """Return how much of the similarity [n] to stored fingerprints [n, dim] common sounds account for."""
         common: NDArray[np.float32] = np.einsum("nkd,nd->nk", self.context, stored).max(axis=1).clip(0.0)
-        return self.similarity(stored) - common
+        return common
 
 
 class Ring:
@@ -113,7 +118,7 @@ class Ring:
         hops = np.arange(self.newest - count + 1, self.newest + 1)
         at = hops % len(self._held)
         present = (self._held[at] == hops) & (hops >= 0)
-        vectors, context = self._vectors[at], self._context[at].astype(np.float32)
+        vectors, context = self._vectors[at], single(self._context[at])
         if not present.all():
             vectors[~present] = 0.0
             context[~present] = 0.0

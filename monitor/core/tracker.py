@@ -395,10 +395,11 @@ class Tracker:
             two recordings where both are.
         """
         theirs = along(self._references, found.reference_id, Line(found.hop, found.position, found.speed), heard.hops)
-        mine = play.stored_along(heard.hops)
-        both = heard.present & (heard.hops >= play.first_hop) & (heard.hops <= play.last_hop)
+        hops = heard.hops
+        mine = play.stored_along(hops)
+        both = heard.present & (hops >= play.first_hop) & (hops <= play.last_hop)
         own = float(self._evidence.of(heard.distinct(mine))[both].sum())
-        beyond = np.where(heard.present, self._evidence.of(play.unexplained(heard, theirs)), 0.0)
+        beyond = np.where(heard.present, self._evidence.of(play.unexplained(heard, theirs, mine)), 0.0)
         alike = float(np.einsum("nd,nd->n", mine, theirs)[both].mean()) if both.any() else 0.0
         return own, float(beyond[::-1].cumsum().max()), alike
 

@@ -10,6 +10,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.halves import single
 from monitor.errors import Transient
 from monitor.messages import Reference, Table
 
@@ -62,7 +63,7 @@ class Rows:
 
     def vectors(self, rows: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the fingerprints [..., dim] of rows [...]."""
-        return self._vectors[rows].astype(np.float32)
+        return single(self._vectors[rows])
 
     def blocks(self, rows: NDArray[np.int64]) -> Iterator[tuple[NDArray[np.int64], NDArray[np.float32]]]:
         """Yield rows and their fingerprints, some at a time."""
@@ -110,7 +111,7 @@ class Rows:
         if inside.all():
             return self.vectors(rows)
         found = np.zeros((*hops.shape, self.table.dim), np.float32)
-        found[inside] = self._vectors[rows[inside]]
+        found[inside] = self.vectors(rows[inside])
         return found
 
     def reference(self, reference_id: int) -> Reference:
