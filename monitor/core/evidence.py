@@ -110,9 +110,12 @@ class Evidence:
         The inner product of such a row with a stored fingerprint is the similarity that the member accounts for.
         """
         similarity = vectors @ self.cohort.T
-        nearest = np.argpartition(-similarity, NEAREST, axis=1)[:, :NEAREST]
-        weight = np.take_along_axis(similarity, nearest, axis=1).clip(0.0)
-        rows: NDArray[np.float32] = self.cohort[nearest] * weight[:, :, None]
+        each = np.arange(len(vectors))
+        rows = np.empty((len(vectors), NEAREST, vectors.shape[1]), np.float32)
+        for rank in range(NEAREST):  # a few times the best: partitioning takes ten times as long
+            nearest = similarity.argmax(axis=1)
+            rows[:, rank] = self.cohort[nearest] * similarity[each, nearest].clip(0.0)[:, None]
+            similarity[each, nearest] = -np.inf
         return rows
 
     def needed(self, fingerprints: int, false_alarms_per_hop: float) -> float:

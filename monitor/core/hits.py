@@ -109,8 +109,6 @@ class Hits:
         """Keep the hits of one hop that speak for their recording, [k] each."""
         while self._hops and self._hops[0][0] <= hop - SPAN:
             self._forget(*self._hops.popleft()[1:])
-        if not references:
-            return
         good = [(who * _STRIDE + at - hop, one) for who, at, one in zip(references, positions, nats, strict=True) if one > 0.0]
         if good:
             keys, worth = [key for key, _ in good], [one for _, one in good]
@@ -126,9 +124,13 @@ class Hits:
             if not self._votes[key]:
                 del self._weight[key], self._votes[key]
 
+    def fresh(self, hop: int) -> bool:
+        """Say whether anything was pointed at that would still be proposed."""
+        return bool(self._hops) and self._hops[-1][0] > hop - FRESH
+
     def proposals(self, hop: int) -> list[tuple[int, int]]:
         """Return the (reference id, position at `hop`) that gathered most evidence, best first."""
-        if not self._hops:
+        if not self.fresh(hop):
             return []
         fresh: set[int] = set()
         for at, keys, _ in reversed(self._hops):

@@ -39,12 +39,14 @@ def play_round(turns: Sequence[Turn], needed: Needed, evidence: Evidence) -> lis
         needed: Evidence that a play needs to be told.
         evidence: What a similarity says.
     """
-    hearing = [(play, turn.tracker.ring) for turn in turns for play in turn.tracker.hears(turn.references, needed)]
+    awake = [turn for turn in turns if not turn.tracker.rests(turn.found, turn.references)]
+    hearing = [(play, turn.tracker.ring) for turn in awake for play in turn.tracker.hears(turn.references, needed)]
     if hearing:
         heard = np.stack([ring.now for _, ring in hearing])
         windows = look([play.place(ring.newest) for play, ring in hearing], heard, evidence)
         for number, ((play, ring), window) in enumerate(zip(hearing, windows, strict=True)):
             play.hear(ring.newest, heard[number], window)
-    wishes = [turn.tracker.asks(turn.found) for turn in turns]
+    wishes = [turn.tracker.asks(turn.found) for turn in awake]
     scored = iter(score_all([wish for wish in wishes if wish is not None], evidence))
-    return [turn.tracker.says(next(scored) if wish else ()) for turn, wish in zip(turns, wishes, strict=True)]
+    said = {turn.tracker: turn.tracker.says(next(scored) if wish else ()) for turn, wish in zip(awake, wishes, strict=True)}
+    return [said.get(turn.tracker, []) for turn in turns]

@@ -134,6 +134,10 @@ class Tracker:
         """Say whether the next hop is to be looked up: always, or now and then while a play accounts for what is heard."""
         return hop % LOOK_EVERY == 0 or not any(play.last_hop >= hop - 1 for play in self._live)
 
+    def rests(self, found: Found, references: References) -> bool:
+        """Say whether a step would come to nothing: nothing is on air, nothing was found of late, the catalogue is the same."""
+        return not (found.references or self._live or self._hits.fresh(self.ring.newest)) and references is self._references
+
     def hears(self, references: References, needed: Needed) -> list[LivePlay]:
         """Begin a step, after its fingerprint was put into the ring; return the plays that are to `hear` it.
 
@@ -176,7 +180,8 @@ class Tracker:
     def says(self, alignments: Sequence[Alignment]) -> list[PlayEvent]:
         """End the step with what was found at the places asked for; return what there is to say, in order."""
         if alignments:
-            heard = self.ring.last(SPAN)
+            asked, present = self.ring.recent()
+            heard = Heard(newest=self.ring.newest, vectors=asked[:, 0], context=asked[:, 1:], present=present)
             for candidate in sorted(alignments, key=_likeliest):
                 self._consider(candidate, heard)
         return self._said()
@@ -232,12 +237,11 @@ class Tracker:
 
     def _beyond_plays(self, found: Found) -> Sequence[float]:
         """Return what hits say, in nats, beyond what the plays on air account for."""
-        heard = [play.now for play in self._live if play.now is not None]
-        if not heard or not found.references:
+        if not found.references or not self._live:
             return found.nats
         rows = self._references.stretches(found.references, found.positions, 1)[:, 0]
         similarity, nats = np.array(found.similarity, np.float32), np.array(found.nats, np.float32)
-        for mine, own in heard:
+        for mine, own in (play.now for play in self._live if play.now is not None):
             shared = max(own, 0.0) * (rows @ mine).clip(0.0)
             nats = np.minimum(nats, self._evidence.of(similarity - np.maximum(shared, self._evidence.shared)))
         beyond: list[float] = nats.tolist()

@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from monitor.core.evidence import NEAREST, Evidence
+from monitor.core.evidence import MANY, NEAREST, Evidence
 
 COHORT = np.random.default_rng(4).standard_normal((9, 16)).astype(np.float32)
 COHORT /= np.linalg.norm(COHORT, axis=1, keepdims=True)
@@ -66,6 +66,14 @@ def test_confidence_is_a_logistic_curve_over_the_surprise() -> None:
 def test_confidence_stands_any_evidence() -> None:
     assert EVIDENCE.confidence(1e9, 10) == 1.0
     assert EVIDENCE.confidence(-1000.0, 10**9) == pytest.approx(0.0)
+
+
+def test_many_at_once_say_what_each_says_alone() -> None:
+    """Of many only those are interpolated for which the curve is not flat."""
+    many = np.concatenate((np.linspace(-1.2, 1.2, MANY), [0.0, -np.inf, *EVIDENCE.knots], np.zeros(3))).astype(np.float32)
+    for curve in (EVIDENCE.of, EVIDENCE.of_followed):
+        np.testing.assert_array_equal(curve(many), np.concatenate([curve(one) for one in np.array_split(many, 9)]))
+    np.testing.assert_array_equal(EVIDENCE.of(many.reshape(8, -1)), EVIDENCE.of(many).reshape(8, -1))
 
 
 def test_silence_says_nothing() -> None:
