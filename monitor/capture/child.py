@@ -135,6 +135,7 @@ class Child:
 
     async def close(self) -> None:
         """Kill the whole group, collect the process and close the pipes; harmless when it has ended."""
+        self._lifeline.cut()  # first: what follows can be cancelled
         if self._process.returncode is None:
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(self._process.pid, signal.SIGKILL)
@@ -142,7 +143,6 @@ class Child:
         while await self._process.stdout.read(1 << 16):  # a pipe closes only when it was read to its end
             pass
         await self.finish()
-        self._lifeline.cut()
 
     async def _listen(self) -> None:
         assert self._process.stderr is not None
