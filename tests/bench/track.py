@@ -58,8 +58,8 @@ def measure(material: Material) -> list[Section]:
             rows=rows,
             notes=(
                 f"One thread; the demo's recordings. One stream a batch: up to {replay.BATCH} of its hops; {STREAMS}: a hop of "
-                f"each, every one elsewhere in the recordings. Encoding a window here: {1e3 * encode_s:.3f} ms. The larger catalogue is "
-                f"the demo's, filled up to {LARGE_ROWS:,} rows with made ones.",
+                f"each, every one elsewhere in the recordings. Encoding a window here: {1e3 * encode_s:.3f} ms. The larger "
+                f"catalogue is the demo's, filled up to {LARGE_ROWS:,} rows with made ones.",
             ),
         )
     ]
