@@ -20,7 +20,7 @@ from tests.faults.listener import Listener
 from tests.faults.origins import Datagrams, Hls, Mount
 from tests.faults.programme import SECONDS
 from tests.faults.proxy import Fault, TcpProxy, UdpRelay
-from tests.faults.servers import Rtmp, Rtsp, Srt
+from tests.faults.servers import Liquidsoap, Rtmp, Rtsp, Srt
 from tests.integration.radio import Icecast, free_port
 
 TIMEOUT_S = 5.0
@@ -483,6 +483,29 @@ def _srt(case: str, fault: str, for_s: float) -> Case:
     return run
 
 
+def _liquidsoap(case: str, fault: str, for_s: float) -> Case:
+    async def run(world: World) -> Row:
+        studio = Liquidsoap(world.folder, world.icecast, world.files["mp3"], f"liquidsoap-{fault}")
+        try:
+            await asyncio.to_thread(studio.start)
+            async with Listener(stream(studio.name, world.icecast.url(studio.name)), world.folder) as listener:
+
+                async def begin() -> None:
+                    await asyncio.to_thread(studio.stop if fault == "restart" else lambda: studio.choose("Two"))
+
+                async def mend() -> None:
+                    if fault == "restart":
+                        await asyncio.to_thread(studio.start)
+
+                row = await observe(world, Row(case=case, source="Liquidsoap, Icecast MP3"), listener, begin, mend, for_s=for_s)
+                row.note = "said: " + ", ".join(listener.titles())
+                return row
+        finally:
+            studio.stop()
+
+    return run
+
+
 def _spoilt(case: str, kind: str) -> Case:
     return _through_a_proxy(case, Fault.SPOIL, 10.0, kind)
 
@@ -495,7 +518,7 @@ SHORT: tuple[Case, ...] = (
     _hls("playlist 404", "404", 4.0),
     _rtmp("RTMP server restarts", "restart", 3.0),
     _rtsp("RTSP path is not there", "path", 3.0),
-    _srt("SRT sender restarts", "restart", 3.0),
+    _liquidsoap("Liquidsoap switches sources", "switch", 1.0),
 )
 ALL: tuple[tuple[Case, ...], ...] = (
     (
@@ -538,5 +561,7 @@ ALL: tuple[tuple[Case, ...], ...] = (
         _rtsp("no such path for a while", "path", 8.0),
         _srt("sender restarts", "restart", 4.0),
         _srt("sender stands still for 12 s", "freeze", 12.0),
+        _liquidsoap("studio restarts", "restart", 4.0),
+        _liquidsoap("studio switches sources", "switch", 1.0),
     ),
 )

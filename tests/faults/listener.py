@@ -13,7 +13,7 @@ import numpy as np
 from monitor.capture import FfmpegSource, SoundcardSource
 from monitor.core.framing import Framer
 from monitor.core.recipe import Recipe
-from monitor.facts import Fact, SoundDamaged, SoundLost, StreamRestarted, StreamStateChanged, WindowsAnalysed
+from monitor.facts import Fact, HintHeard, SoundDamaged, SoundLost, StreamRestarted, StreamStateChanged, WindowsAnalysed
 from monitor.ledger.book import Book
 from monitor.ledger.keeping import Ledger
 from monitor.ledger.reading import read
@@ -141,6 +141,10 @@ class Listener:
     def restarts(self, after_s: float = 0.0) -> int:
         """Count the losses."""
         return sum(isinstance(told.fact, StreamRestarted) and told.at_s >= after_s for told in self.told)
+
+    def titles(self) -> list[str]:
+        """Return what the station said was on air."""
+        return [told.fact.title for told in self.told if isinstance(told.fact, HintHeard)]
 
     def damaged_s(self) -> float:
         """Sum up the samples that were none."""

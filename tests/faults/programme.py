@@ -37,12 +37,35 @@ def render(folder: Path, kinds: tuple[str, ...] = ("mp3", "aac", "ogg", "ts")) -
         subprocess.run(
             ["ffmpeg", "-v", "error", "-y", *raw, *_ENCODERS[kind], str(files[kind])], input=pair, check=True, timeout=120
         )
+        if kind in {"mp3", "aac"}:
+            remux = [
+                "ffmpeg",
+                "-v",
+                "error",
+                "-y",
+                "-i",
+                str(files[kind]),
+                "-c",
+                "copy",
+                "-f",
+                "mpegts",
+                str(_carrier(files[kind])),
+            ]
+            subprocess.run(remux, check=True, timeout=60)
     return files
 
 
 def played(file: Path) -> list[str]:
-    """ffmpeg's options for playing the programme in time with the wall clock, endlessly."""
-    return ["-re", "-stream_loop", "-1", "-ss", f"{time.time() % SECONDS:.3f}", "-i", str(file)]
+    """ffmpeg's options for playing the programme in time with the wall clock, endlessly.
+
+    Out of a transport stream: from a bare MP3, ffmpeg sends all two minutes at once where the programme begins anew.
+    """
+    carrier = _carrier(file) if _carrier(file).exists() else file
+    return ["-re", "-stream_loop", "-1", "-ss", f"{time.time() % SECONDS:.3f}", "-i", str(carrier)]
+
+
+def _carrier(file: Path) -> Path:
+    return file.with_name(f"{file.name}.ts")
 
 
 def heard_seconds(pieces: list[NDArray[np.float32]]) -> Counter[int]:

@@ -1,4 +1,4 @@
-"""Servers of other kinds of stream: RTMP (nginx's module), RTSP (GStreamer's), SRT (ffmpeg's own)."""
+"""Servers of other kinds of stream: RTMP (nginx's module), RTSP (GStreamer's), SRT (ffmpeg's own); Liquidsoap before an Icecast."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ import time
 from pathlib import Path
 
 from tests.faults.origins import end, sender
-from tests.faults.programme import played
-from tests.integration.radio import free_port
+from tests.faults.programme import SECONDS, played
+from tests.integration.radio import Icecast, free_port
 
 RTMP_MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 SYSTEM_PYTHON = "/usr/bin/python3"
@@ -20,6 +20,25 @@ SYSTEM_PYTHON = "/usr/bin/python3"
 _NGINX = """daemon off; master_process off; pid {folder}/nginx.pid; error_log {folder}/nginx.log; load_module {module};
 events {{ worker_connections 64; }}
 rtmp {{ server {{ listen 127.0.0.1:{port}; application {application} {{ live on; }} }} }}
+"""
+_LIQUIDSOAP = """settings.init.allow_root.set(true)
+settings.log.stdout.set(false)
+settings.server.telnet.set(true)
+settings.server.telnet.port.set({telnet})
+def programme() = insert_metadata(input.external.rawaudio(buffer=0.5, max=5.0, restart=true, '{play}')) end
+studios = [("One", programme()), ("Two", programme())]
+chosen = ref("One")
+air = switch(track_sensitive=false, list.map(fun (studio) -> ({{!chosen == fst(studio)}}, snd(studio)), studios))
+def choose(name) =
+  chosen := name
+  studio = list.assoc(name, studios)
+  studio.insert_metadata([("artist", "Böb"), ("title", name)])
+  "chosen"
+end
+server.register("choose", choose)
+output.icecast(
+  %mp3(bitrate=96), host="127.0.0.1", port={port}, password="hackme", mount="{mount}", encoding="UTF-8", fallible=true, air
+)
 """
 
 
@@ -133,3 +152,43 @@ class Srt:
         if self._source is not None:
             end(self._source)
             self._source = None
+
+
+class Liquidsoap:
+    """A studio before an Icecast: two sources with the programme, one of them on air, and what it says is on."""
+
+    def __init__(self, folder: Path, server: Icecast, file: Path, name: str) -> None:
+        self.name = name
+        self._server, self._telnet = server, free_port()
+        self._script = folder / f"{name}.liq"
+        now = f"$(( $(date +%s) % {SECONDS} ))"
+        play = f'ffmpeg -v error -nostdin -re -stream_loop -1 -ss {now} -i "{file}.ts" -f s16le -ac 2 -ar 44100 -'
+        self._script.write_text(_LIQUIDSOAP.format(telnet=self._telnet, play=play, port=server.port, mount=name), encoding="utf-8")
+        self._studio: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Go on air with the first source."""
+        quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+        self._studio = subprocess.Popen(["liquidsoap", str(self._script)], start_new_session=True, **quiet)
+        answers(self._telnet, limit_s=60.0)
+        until_s = time.monotonic() + 60.0
+        while not self._server.on_air(self.name):
+            if time.monotonic() > until_s:
+                raise RuntimeError(f"{self.name} did not go on air")
+            time.sleep(0.1)
+        self.choose("One")
+
+    def choose(self, studio: str) -> None:
+        """Switch to a source, and say so."""
+        with socket.create_connection(("127.0.0.1", self._telnet), 5) as telnet:
+            telnet.sendall(f"choose {studio}\nquit\n".encode())
+            while telnet.recv(1000):
+                pass
+
+    def stop(self) -> None:
+        """Kill it, and what it started."""
+        if self._studio is not None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self._studio.pid, signal.SIGKILL)
+            self._studio.wait()
+            self._studio = None
