@@ -18,7 +18,7 @@ demo: setup
 	@.venv/bin/monitor demo
 
 test: check
-	.venv/bin/python -m pytest tests/unit tests/contract tests/fuzz tests/integration tests/acceptance
+	.venv/bin/python -m pytest -n 2 --dist loadfile tests/unit tests/contract tests/fuzz tests/integration tests/acceptance
 
 check:
 	@deploy/setup.sh test
