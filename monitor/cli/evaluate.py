@@ -60,6 +60,9 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     one.add_argument("--hours", type=float, default=4.0, help="station-hours of all conditions together (default: %(default)s)")
     one.add_argument("--seed", type=int, default=1)
     one.add_argument("--conditions", nargs="*", default=(), help="only these, each as long as in a whole run (default: all)")
+    one.add_argument(
+        "--unknown-hours", type=float, help="station-hours of unknown audio, 24 for the false-alarm budget (default: its share)"
+    )
     one.add_argument("--catalogue", type=int, default=1000, help="recordings in it, impostors included (default: %(default)s)")
     one.add_argument("--encoder", default="compact", help="an installed encoder, or a .safetensors file (default: %(default)s)")
     one.set_defaults(run=broadcast)
@@ -151,6 +154,7 @@ def broadcast(arguments: argparse.Namespace) -> int:
         hours=arguments.hours,
         seed=arguments.seed,
         conditions=arguments.conditions,
+        unknown_hours=arguments.unknown_hours,
         recordings=arguments.catalogue,
         encoder=arguments.encoder,
         device=arguments.device,

@@ -1,11 +1,8 @@
 """False alarms against the budget, on what must not be recognised.
 
-The budget of one a day cannot be seen in an hour, so the same hour is matched again at larger budgets, where alarms come. How
-often the evidence of strangers exceeds a level is in proportion to the number of fingerprints (a union of rare chances), and a
-budget and a catalogue enter the decision only as their ratio: a catalogue ten times as large at budget B decides as this one
-does at B / 10, and meets ten times the chances. So one ladder of budgets says what larger catalogues do; what it cannot say is
-that a larger catalogue's rivals are of another kind, and a run with `--catalogue` of that size says it. Knows the matcher as a
-box.
+The budget of one a day cannot be seen in an hour, so the same hours are matched again at larger budgets, where alarms come. How
+often strangers are told is in proportion to the number of fingerprints (a union of rare chances), and a budget and a catalogue
+enter the decision only as their ratio. Knows the matcher as a box.
 """
 
 from __future__ import annotations
@@ -24,8 +21,9 @@ from monitor.pipeline.ports import Library
 from monitor.replay import BATCH
 from monitor.settings import MatcherSettings
 
-BUDGETS = (100.0, 10_000.0)
-"""Per station-day, beside the one that is set and `LOOSE`."""
+BUDGETS = (24.0, 100.0, 300.0, 3000.0)
+"""Per station-day, beside the one that is set and `LOOSE`. At 10,000 there would be more than one in 12 s, which is as long as an
+alignment: so many cannot come."""
 LOOSE = 1000.0
 """Per station-day: so many that there are doubtful plays to hold `confidence` against."""
 

@@ -29,7 +29,7 @@ from monitor.evaluate.broadcast.render import Desk
 from monitor.evaluate.broadcast.scene import Programme, Scene
 from monitor.pipeline.ports import Encoder
 
-VERSION = 1
+VERSION = 2
 """Raise it when the same scene sounds different: rendering, processing or coding was changed."""
 AHEAD = 2
 """Scenes in the making: four minutes are 8 MB when sent, and 150 MB while they are mixed."""

@@ -43,6 +43,8 @@ STRANGERS = 0.25
 """Share of the music that stays unknown."""
 BEDS = 4
 """One in so many of the other recordings is a bed."""
+ADVERTS = 5
+"""One in so many voices speaks in spots only: what the catalogue has of a voice is never on air in another place."""
 DEMO = "demo"
 """Name of the split that comes with the program: a dozen clips and a voice, for tests and for a first look."""
 
@@ -118,11 +120,19 @@ class Material:
         piece = whole[first : first + size].astype(np.float32) / 32768.0
         return np.pad(piece, ((0, size - len(piece)), (0, 0)))
 
-    def talk(self, seed: int, length_s: float) -> NDArray[np.float32]:
-        """Let people talk: clips at one level with short pauses between, mono [samples] at full rate."""
+    def talk(self, seed: int, length_s: float, *, advert: bool = False) -> NDArray[np.float32]:
+        """Let people talk: clips at one level with short pauses between, mono [samples] at full rate.
+
+        Args:
+            seed: Which clips.
+            length_s: How long.
+            advert: In a spot: no clip is in both a spot and anything else, unless there are too few for that.
+        """
         random = np.random.default_rng(seed)
         size = round(length_s * SAMPLE_RATE_HZ)
         long = np.nonzero(self.voices.length >= SAMPLE_RATE_HZ * 4 // 5)[0]
+        if len(long) >= ADVERTS:
+            long = long[(np.arange(len(long)) % ADVERTS == 0) == advert]
         parts: list[NDArray[np.float32]] = []
         held = 0
         while held < size:

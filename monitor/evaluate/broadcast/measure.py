@@ -23,6 +23,7 @@ from monitor.encoder.engine import load_encoder
 from monitor.encoder.weights import load_evidence
 from monitor.evaluate.broadcast import alarms, impostors, plots, tables
 from monitor.evaluate.broadcast.catalogue import Catalogue, build
+from monitor.evaluate.broadcast.causes import causes, distinct
 from monitor.evaluate.broadcast.chromaprint import Chromaprints, best_choice, chosen
 from monitor.evaluate.broadcast.failures import failures
 from monitor.evaluate.broadcast.heard import Heard, hear, raw_chromaprint
@@ -31,20 +32,33 @@ from monitor.evaluate.broadcast.judge import Verdict, judge, segment
 from monitor.evaluate.broadcast.material import DEMO, UP, Material, Role, open_material
 from monitor.evaluate.broadcast.oracle import Known, ask
 from monitor.evaluate.broadcast.page import Outcome, Wish, page, readme
-from monitor.evaluate.broadcast.plan import programme
+from monitor.evaluate.broadcast.plan import UNKNOWN, programme
 from monitor.evaluate.broadcast.render import Desk
+from monitor.evaluate.broadcast.scene import Scene
 from monitor.evaluate.broadcast.score import Segment, matches, seconds
 from monitor.evaluate.fit import read, windows
+from monitor.evaluate.remembering import Remembering
 from monitor.pipeline.matching import Matcher
 from monitor.pipeline.ports import Encoder
 from monitor.train.data import open_split
+from monitor.train.decode import SAMPLE_RATE_HZ
 
 SIDE_BY_SIDE = ("foreground", "speech 0 dB", "speech -6 dB", "speech -12 dB", "speed with pitch", "unknown")
 """Conditions that fpcalc is asked about too."""
 BASE_RECORDINGS, BASE_S = 300, 100.0
 """Real recordings of the train split that impostors are made from, and how much of each."""
-UNKNOWN = "unknown"
-DOUBTFUL = ("speech -18 dB", "jingles 2-3 s", "jingles 3-5 s", "unknown", "whole")
+DOUBTFUL = (
+    "speech 0 dB",
+    "speech -6 dB",
+    "speech -12 dB",
+    "speech -18 dB",
+    "jingles 2-3 s",
+    "jingles 3-5 s",
+    "speed with pitch",
+    "speed, tempo only",
+    "unknown",
+    "whole",
+)
 """Conditions that are matched at the loose budget too."""
 SAME, KIN = 0.9, 0.05
 """A stranger of whose windows more than this share is so alike to some known one is no stranger."""
@@ -67,7 +81,7 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
     for name, twin in _no_strangers(material, real).items():
         material.leave_out([name])
         say(f"left out: {name} sounds like {twin}, which is known")
-    planned = programme(material, hours=wish.hours, seed=wish.seed, conditions=wish.conditions)
+    planned = programme(material, hours=wish.hours, seed=wish.seed, conditions=wish.conditions, unknown_hours=wish.unknown_hours)
     say(f"{len(planned.scenes)} scenes, {sum(scene.length_s for scene in planned.scenes) / 3600:.2f} h; {_cast(material)}")
     desk = Desk(material, planned.made)
     stored = {one.name: real[one.name] for one in material.role(Role.KNOWN)}
@@ -75,7 +89,7 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
     maker = Impostors(_base(cache, wish.split, stored, engine, engine.recipe, out), seed=wish.seed)
     catalogue = build(stored, maker, recordings=wish.recordings, folder=out, recipe=engine.recipe, seed=wish.seed)
     say(f"catalogue: {catalogue.recordings} recordings, {catalogue.library.rows} fingerprints")
-    chroma = SIDE_BY_SIDE if shutil.which("fpcalc") else ()
+    chroma = SIDE_BY_SIDE if shutil.which("fpcalc") and wish.unknown_hours is None else ()
     scenes = hear(planned, desk, engine, engine.recipe, out / "heard", chromaprint=chroma)
     listened = _listen(scenes, wish, catalogue, evidence, engine.recipe, say)
     outcome = Outcome(
@@ -86,6 +100,8 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
         loose=listened.loose,
         known=listened.known,
         steps=listened.steps,
+        causes=causes([one for one in listened.verdicts if one.scene.condition == UNKNOWN], {**real, **stored}, engine.recipe),
+        distinct_s=_distinct(material, [scene for scene in planned.scenes if scene.condition == UNKNOWN]),
         likeness=_likeness(material, real, maker),
         chromaprint=_chromaprint(listened.beside, material, out) if chroma else "",
         encode_s=listened.encode_s,
@@ -104,6 +120,7 @@ class _Listened:
     steps: list[alarms.Step] = field(default_factory=list)
     beside: list[Heard] = field(default_factory=list)
     """Scenes that Chromaprint is asked about too."""
+    unknown: list[Heard] = field(default_factory=list)
     encode_s: float = 0.0
     match_s: float = 0.0
 
@@ -118,8 +135,9 @@ def _listen(
 ) -> _Listened:
     """Match and judge every scene, and some of them at larger budgets."""
     result = _Listened()
+    library = Remembering(catalogue.library)  # what is looked up again at another budget costs nothing, and is not timed
     matcher, loose = (
-        Matcher(catalogue.library, evidence, recipe, replace(wish.settings, false_alarms_per_day=budget), lambda _: None)
+        Matcher(library, evidence, recipe, replace(wish.settings, false_alarms_per_day=budget), lambda _: None)
         for budget in (wish.settings.false_alarms_per_day, alarms.LOOSE)
     )
     for heard in scenes:
@@ -134,13 +152,22 @@ def _listen(
             result.loose.append(judge(scene, alarms.follow(heard, loose), catalogue, recipe))
         if scene.condition in SIDE_BY_SIDE:
             result.beside.append(heard)
+        if scene.condition == UNKNOWN:
+            result.unknown.append(heard)
         say(_progress(result.verdicts[-1]))
-    unknown = [heard for heard in result.beside if heard.scene.condition == UNKNOWN]
     result.steps += _at_budget(result.verdicts, wish.settings.false_alarms_per_day)
     result.steps += _at_budget(result.loose, alarms.LOOSE)
-    result.steps += alarms.ladder(unknown, catalogue.library, evidence, recipe, wish.settings)
+    result.steps += alarms.ladder(result.unknown, library, evidence, recipe, wish.settings)
     result.steps.sort(key=lambda step: step.budget)
     return result
+
+
+def _distinct(material: Material, scenes: Sequence[Scene]) -> dict[str, float]:
+    """Return how many different seconds are in the scenes, by kind: of voices and noise no more than there are."""
+    aired = distinct(scenes)
+    clips = {"speech": material.voices, "noise": material.noises}
+    there = {name: float(some.length.sum()) / SAMPLE_RATE_HZ for name, some in clips.items()}
+    return {"music": aired["music"], **{name: min(aired[name], there[name]) for name in clips}}
 
 
 def _cast(material: Material) -> str:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from monitor.core.recipe import Recipe
 from monitor.evaluate.broadcast import alarms, impostors, tables
 from monitor.evaluate.broadcast.catalogue import Catalogue
+from monitor.evaluate.broadcast.causes import Cause, causes_table
 from monitor.evaluate.broadcast.goals import goals_table
 from monitor.evaluate.broadcast.judge import Told, Verdict
 from monitor.evaluate.broadcast.oracle import Known
@@ -28,6 +29,8 @@ class Wish:
     hours: float
     seed: int
     conditions: Sequence[str] = ()
+    unknown_hours: float | None = None
+    """Of unknown audio, in place of its share of the hours."""
     recordings: int = 1000
     """Size of the catalogue, impostors included."""
     encoder: str = "compact"
@@ -47,6 +50,10 @@ class Outcome:
     """Doubtful conditions at a much larger budget."""
     known: Mapping[str, Sequence[Known]]
     steps: Sequence[alarms.Step]
+    causes: Sequence[Cause]
+    """Of what was told of the unknown at the budget that is set."""
+    distinct_s: Mapping[str, float]
+    """Different seconds in the unknown, by kind; the others are the same again."""
     likeness: impostors.Likeness
     chromaprint: str
     encode_s: float
@@ -105,9 +112,11 @@ def page(outcome: Outcome, summaries: Mapping[str, Summary], bins: Sequence[tabl
         *(["## False alarms\n", _alarm_table(outcome), "![](alarms.png)\n"] if outcome.steps else []),
         "## Is confidence what it says\n",
         _bins(bins),
+        tables.reliability_by_group(outcome.verdicts),
         "And where hardly anything is asked of a play, so that there are doubtful ones (a thousand false alarms a day; the hardest "
         "conditions only):\n",
         _bins(loose),
+        tables.reliability_by_group(outcome.loose),
         "![](reliability.png)\n",
         "## Are impostors like real rivals\n",
         f"Similarity of windows of unknown music to the nearest of {outcome.likeness.fingerprints} fingerprints, quantiles:\n\n"
@@ -177,30 +186,14 @@ def _use(summary: Summary) -> str:
 
 
 def _alarm_table(outcome: Outcome) -> str:
-    lines = [
-        "| allowed a station-day | came | hours | a station-day | came / allowed | decides as 10,000 recordings at | 100,000 at |",
-        "|--:|--:|--:|--:|--:|--:|--:|",
-    ]
-    size = outcome.catalogue.recordings
+    lines = ["| allowed a station-day | came | hours | a station-day | came / allowed |", "|--:|--:|--:|--:|--:|"]
     for step in outcome.steps:
-        larger = " | ".join(f"{step.budget * to / size:g} a day" for to in (10_000, 100_000))
         share = step.per_day / step.budget
-        lines.append(f"| {step.budget:g} | {step.alarms} | {step.hours:.2f} | {step.per_day:.1f} | {share:.2f} | {larger} |")
+        lines.append(f"| {step.budget:g} | {step.alarms} | {step.hours:.2f} | {step.per_day:.1f} | {share:.2f} |")
+    distinct = ", ".join(f"{seconds / 3600:.2f} h of {name}" for name, seconds in outcome.distinct_s.items())
     return (
         "\n".join(lines)
-        + "\n\nUnknown music (in front and under speech), speech, noise and silence. A larger catalogue at a budget as many times "
-        "larger decides alike and meets that many times the chances, so `came / allowed` is the same; its rivals are not searched "
-        f"here.{_expected(outcome)}\n"
-    )
-
-
-def _expected(outcome: Outcome) -> str:
-    """Say what the ladder means for the budget that is set, at three sizes."""
-    seen = next((step for step in outcome.steps if step.alarms), None)
-    if seen is None:
-        return " No alarm came at any budget."
-    budget, share = outcome.wish.settings.false_alarms_per_day, seen.per_day / seen.budget
-    return (
-        f" With the ratio at the smallest budget where any came ({share:.2f}): {budget * share:.2f} false alarms a station-day "
-        f"where {budget:g} are allowed, at 1,000, 10,000 and 100,000 recordings."
+        + f"\n\nUnknown music (in front, faster and slower, and under speech), speech, noise and silence, searched in "
+        f"{outcome.catalogue.recordings} recordings ({outcome.catalogue.library.rows} fingerprints); {distinct} are different, "
+        f"the rest is the same through another studio and codec.\n\n{causes_table(outcome.causes)}"
     )

@@ -17,6 +17,8 @@ from monitor.evaluate.broadcast.things import Draw, things
 
 SCENE_S = 240.0
 """Longest scene: what is rendered at a time. Short, so that every condition meets several studios and codecs."""
+UNKNOWN = "unknown"
+"""The condition in which nothing may be told."""
 SHARES: Mapping[str, float] = {
     "foreground": 1.5,
     "cross-fades": 1.0,
@@ -32,7 +34,7 @@ SHARES: Mapping[str, float] = {
     "twice in a row": 0.6,
     "speed with pitch": 1.0,
     "speed, tempo only": 1.0,
-    "unknown": 3.0,
+    UNKNOWN: 3.0,
     "whole": 2.5,
 }
 """Conditions, and how much of the hours each gets."""
@@ -143,7 +145,13 @@ class Timeline:
 
 
 def programme(
-    material: Material, *, hours: float, seed: int, conditions: Sequence[str] = (), scene_s: float = SCENE_S
+    material: Material,
+    *,
+    hours: float,
+    seed: int,
+    conditions: Sequence[str] = (),
+    unknown_hours: float | None = None,
+    scene_s: float = SCENE_S,
 ) -> Programme:
     """Plan a run.
 
@@ -152,6 +160,7 @@ def programme(
         hours: Of all conditions together; each gets its share, also when only some are asked for.
         seed: Of everything.
         conditions: Only these; empty: all.
+        unknown_hours: Of unknown audio, in place of its share.
         scene_s: Longest scene.
     """
     made = things(material, seed)
@@ -160,6 +169,8 @@ def programme(
         if conditions and condition not in conditions:
             continue
         total_s = hours * 3600.0 * share / sum(SHARES.values())
+        if condition == UNKNOWN and unknown_hours is not None:
+            total_s = unknown_hours * 3600.0
         count = max(math.ceil(total_s / scene_s), 1)
         for number in range(count):
             scenes.append(_scene(material, made, condition, number, round(total_s / count, 1), seed))
@@ -270,8 +281,11 @@ def _mix(*, pitched: bool) -> Callable[[Timeline], None]:
 
 def _unknown(line: Timeline) -> None:
     choice, length_s = float(line.draw.random.random()), line.draw.between(15.0, 60.0)
-    if choice < 0.45:
+    if choice < 0.3:
         line.music(Role.STRANGER, length_s)
+    elif choice < 0.45:
+        speed, pitched = float(line.draw.random.uniform(0.94, 1.06)), bool(line.draw.random.random() < 0.5)
+        line.music(Role.STRANGER, length_s, speed=speed, pitched=pitched)
     elif choice < 0.6:
         under(line, float(line.draw.random.choice([0.0, -6.0, -12.0])), length_s, Role.STRANGER)
     elif choice < 0.85:
@@ -308,6 +322,6 @@ CONDITIONS: Mapping[str, Callable[[Timeline], None]] = {
     "twice in a row": _twice,
     "speed with pitch": _mix(pitched=True),
     "speed, tempo only": _mix(pitched=False),
-    "unknown": _unknown,
+    UNKNOWN: _unknown,
     "whole": _whole,
 }

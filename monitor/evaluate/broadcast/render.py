@@ -69,10 +69,10 @@ class Desk:
         bed = levelled(self._material.sound(made.bed, made.bed_from_s, made.length_s), RATE_HZ)
         if made.kind is Kind.JINGLE:
             return _edges(bed)
-        voice = self._material.talk(made.voice_seed, made.length_s)
+        voice = self._material.talk(made.voice_seed, made.length_s, advert=True)
         if made.other is not None:
             at, size = round(made.other[0] * RATE_HZ), round(OTHER_S * RATE_HZ)
-            voice[at : at + size] = self._material.talk(made.other[1], OTHER_S)
+            voice[at : at + size] = self._material.talk(made.other[1], OTHER_S, advert=True)
         sound = bed * np.float32(10 ** (BED_DB / 20)) + voice[:, None]
         sting = _edges(levelled(self._material.sound(made.sting, made.sting_from_s, STING_S), RATE_HZ))
         sound[-len(sting) :] *= 0.3

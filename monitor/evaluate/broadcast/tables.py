@@ -16,6 +16,15 @@ from monitor.evaluate.broadcast.oracle import Known
 from monitor.evaluate.broadcast.score import Count, Matches
 
 DAY_H = 24.0
+GROUPS = {
+    "in front": ("foreground", "cross-fades", "twice"),
+    "under speech": ("speech ",),
+    "short": ("spot", "jingles"),
+    "other speeds": ("speed ", "speed,"),
+    "unknown": ("unknown",),
+    "as BAF has it": ("whole",),
+}
+"""Conditions by the beginning of their names."""
 CONFIDENCE_EDGES = (0.0, 0.5, 0.8, 0.9, 0.95, 0.99, 0.999, 1.0)
 
 
@@ -197,12 +206,30 @@ class Bin:
     right: float
 
 
-def reliability(verdicts: Iterable[Verdict]) -> list[Bin]:
-    """Compare what `confidence` claims with what came true, over all told plays."""
+def _claims(verdicts: Iterable[Verdict]) -> list[tuple[float, bool]]:
+    """Return of every told play its confidence and whether it was right."""
     claims: list[tuple[float, bool]] = []
     for verdict in verdicts:
         false = {id(told) for told in verdict.false}
         claims += [(told.confidence, id(told) not in false) for told in verdict.told]
+    return claims
+
+
+def reliability_by_group(verdicts: Sequence[Verdict]) -> str:
+    """Write for each group of conditions what was claimed and what came true, with the error of that (one standard deviation)."""
+    lines = ["| conditions | told plays | mean claim | right |", "|---|--:|--:|--:|"]
+    for name, starts in GROUPS.items():
+        claims = _claims(one for one in verdicts if one.scene.condition.startswith(starts))
+        if claims:
+            claimed, right = (float(np.mean(column)) for column in zip(*claims, strict=True))
+            error = float(np.sqrt(max(right * (1 - right), 0.25 / len(claims)) / len(claims)))
+            lines.append(f"| {name} | {len(claims)} | {claimed:.3f} | {right:.3f} ± {error:.3f} |")
+    return "\n".join(lines) + "\n"
+
+
+def reliability(verdicts: Iterable[Verdict]) -> list[Bin]:
+    """Compare what `confidence` claims with what came true, over all told plays."""
+    claims = _claims(verdicts)
     bins = []
     for low, high in itertools.pairwise(CONFIDENCE_EDGES):
         inside = [(claim, right) for claim, right in claims if low <= claim < high or (high == 1.0 and claim == 1.0)]

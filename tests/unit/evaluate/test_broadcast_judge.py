@@ -12,6 +12,7 @@ import pytest
 from monitor.core.recipe import Recipe
 from monitor.evaluate.broadcast.alarms import Step, follow, ladder
 from monitor.evaluate.broadcast.catalogue import Catalogue, build
+from monitor.evaluate.broadcast.causes import causes, causes_table, distinct
 from monitor.evaluate.broadcast.chromaprint import ITEM_S, Chromaprints, best_choice, chosen, joined, stretches
 from monitor.evaluate.broadcast.failures import failures
 from monitor.evaluate.broadcast.goals import goals_table
@@ -202,3 +203,33 @@ def test_chromaprints_rule_finds_a_stretch_where_it_lies_and_no_other() -> None:
 def test_touching_segments_of_one_reference_are_joined() -> None:
     one, other, far = (Segment(station="s", reference="x", start_s=at, end_s=at + 5.0) for at in (0.0, 4.0, 20.0))
     assert joined([other, far, one]) == [Segment(station="s", reference="x", start_s=0.0, end_s=9.0), far]
+
+
+def test_a_false_alarm_is_a_version_a_shared_sound_or_chance(catalogue: Catalogue) -> None:
+    """A stranger that is a's music again, one that is half of it, one that is neither; and an impostor, told while one talks."""
+    random = np.random.default_rng(3)
+    foreign = fingerprints(recording(9, 60))
+    half = STORED["a"] + 0.9 * foreign[: len(STORED["a"])]
+    strange = {
+        "twin": STORED["a again"],
+        "half": half / np.linalg.norm(half, axis=1, keepdims=True),
+        "other": foreign[random.permutation(len(foreign))],
+    }
+    air = [play(name, 30.0 * at, 20.0, 5.0, listed=False) for at, name in enumerate(strange)]
+    talk = Element(kind=Kind.VOICE, at_s=90.0, length_s=9.0)
+    impostor = next((name for name in catalogue.names.values() if name.startswith("impostor")), "impostor 1")
+    plays = [said(catalogue, "a", 30.0 * at + 2.0, 30.0 * at + 12.0, 7.0) for at in range(3)]
+    verdict = judge(scene(*air, talk, condition="unknown"), plays, catalogue, RECIPE)
+    told_impostor = replace(verdict.told[0], said=impostor, reference=impostor, start_s=91.0, end_s=95.0)
+    found = causes([replace(verdict, told=(*verdict.told, told_impostor))], {**STORED, **strange}, RECIPE)
+    assert [one.cause for one in found] == ["a version, or the same music", "a shared sound", "other", "other (an impostor)"]
+    assert [one.on_air for one in found] == ["twin", "half", "other", "voice"]
+    assert causes_table(found).count("\n") == 6
+    assert "nothing was told" in causes_table([])
+
+
+def test_what_is_aired_again_is_not_different() -> None:
+    """Ten seconds, five of them again, and faster; and a voice."""
+    first, again = play("a", 0.0, 10.0, 3.0), play("a", 20.0, 8.0, 8.0, speed=1.25)
+    talk = Element(kind=Kind.VOICE, at_s=40.0, length_s=9.0)
+    assert distinct([scene(first), scene(again, talk)]) == pytest.approx({"music": 15.0, "speech": 9.0, "noise": 0.0})

@@ -121,3 +121,28 @@ def test_some_spots_share_a_bed_and_some_have_a_second_version(planned: Programm
     jingles = [one for one in planned.made.values() if one.kind is Kind.JINGLE]
     assert all(2.0 <= one.length_s <= 5.0 for one in jingles)
     assert not {one.bed for one in jingles} & {one.bed for one in spots}
+
+
+def test_unknown_hours_are_as_many_as_are_asked_for_and_change_nothing_else(material: Material, planned: Programme) -> None:
+    longer = programme(material, hours=2.0, seed=3, unknown_hours=3.0)
+    lengths = [scene.length_s for scene in longer.scenes if scene.condition == "unknown"]
+    assert 3 * 3600 <= sum(lengths) < 3 * 3600 + 70 * len(lengths)
+    assert [one for one in longer.scenes if one.condition != "unknown"] == [
+        one for one in planned.scenes if one.condition != "unknown"
+    ]
+
+
+def test_no_clip_of_a_voice_is_in_a_spot_and_elsewhere(tmp_path: Path) -> None:
+    """Each clip is a tone of its own."""
+    size, hz = 2 * 8000, [300 + 100 * number for number in range(10)]
+    tones = [np.sin(2 * np.pi * tone * np.arange(size) / 8000) for tone in hz]
+    entries = [Clip(package=str(n), path=str(n), start=n * size, length=size, sha256="") for n in range(10)]
+    voices = Clips((9000 * np.concatenate(tones)).astype(np.int16), entries)
+    material = Material(clips(24, 64.0), voices, clips(1, 9.0), root=tmp_path, folder=tmp_path)
+
+    def heard(*, advert: bool) -> set[int]:
+        spectrum = np.abs(np.fft.rfft(material.talk(1, 200.0, advert=advert)))
+        return {tone for tone in hz if spectrum[tone * 200 - 400 : tone * 200 + 400].max() > 0.1 * spectrum.max()}
+
+    assert heard(advert=True) == {300, 800}
+    assert heard(advert=False) == set(hz) - {300, 800}

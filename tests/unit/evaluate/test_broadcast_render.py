@@ -28,7 +28,7 @@ class Tones(Material):
         time_s = from_s + np.arange(round(length_s * RATE_HZ)) / RATE_HZ
         return np.repeat(np.sin(2 * np.pi * 440.0 * time_s)[:, None], 2, axis=1).astype(np.float32)
 
-    def talk(self, seed: int, length_s: float) -> NDArray[np.float32]:
+    def talk(self, seed: int, length_s: float, *, advert: bool = False) -> NDArray[np.float32]:
         time_s = np.arange(round(length_s * RATE_HZ)) / RATE_HZ
         return (0.1 * np.sqrt(2) * np.sin(2 * np.pi * 900.0 * time_s) * (time_s % 3.0 < 2.0)).astype(np.float32)
 
