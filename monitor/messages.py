@@ -220,6 +220,8 @@ class Detection:
     end_utc_s: float
     uncertainty_s: float
     """Half width of the interval that holds the true start with 95 % probability."""
+    end_uncertainty_s: float = 0.0
+    """The same of the true end, which is that of what was heard as long as the play is on."""
     detected_utc_s: float
     play: Play
     reference: Reference

@@ -79,6 +79,7 @@ def describe(detection: Detection, *, sequence: int, store: str) -> dict[str, An
         "end": end if detection.kind is EventKind.ENDED else None,
         "heard_until": end,
         "uncertainty_s": round(detection.uncertainty_s, 3),
+        "end_uncertainty_s": round(detection.end_uncertainty_s, 3),
         "played_duration_s": round(detection.end_utc_s - detection.start_utc_s, 3),
         "reference": describe_reference(detection.reference),
         "alternatives": [describe_reference(one) for one in detection.alternatives],

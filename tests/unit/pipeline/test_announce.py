@@ -8,7 +8,7 @@ import pytest
 
 from monitor.core.recipe import Recipe
 from monitor.messages import Detection, EventKind, Play, PlayEvent
-from monitor.pipeline.announce import REMEMBERED, START_OFF_S, UNHEARD_S, Announcer
+from monitor.pipeline.announce import END_OFF_S, REMEMBERED, START_OFF_S, UNHEARD_S, Announcer
 from tests.unit.core.stories import Shelf, recording
 
 RECIPE = Recipe(name="test")
@@ -51,6 +51,7 @@ def test_a_play_gets_its_names_and_its_place_in_utc(announcer: Announcer) -> Non
         start_utc_s=1_790_000_010.0,
         end_utc_s=1_790_000_015.0,
         uncertainty_s=0.2 + START_OFF_S,
+        end_uncertainty_s=0.9 + END_OFF_S,
         detected_utc_s=1_790_000_014.0,
         play=PLAY,
         reference=SHELF.reference(1),
