@@ -46,6 +46,7 @@ def run(arguments: argparse.Namespace) -> int:
             with decode(target, identifier.recipe) as sound:
                 for play in identifier.plays(target, sound):
                     writer.write(target, play, identifier.reference(play))
+            writer.heard = True
             if sound.truncated:
                 why = sound.complaint or "shorter than declared"
                 raise NotAudio(f"{target}: broke off after {sound.seconds:.0f} s ({why}); fetch it again")
@@ -82,6 +83,8 @@ class _Writer:
     """Prints detections file by file; a table only at the end."""
 
     def __init__(self, form: str) -> None:
+        self.heard = False
+        """Whether any target gave sound."""
         self._form = form
         self._rows: list[dict[str, Any]] = []
         self._csv = csv.writer(sys.stdout)
@@ -110,7 +113,8 @@ class _Writer:
         from rich.table import Table
 
         if not self._rows:
-            print("nothing known was heard")
+            if self.heard:
+                print("nothing known was heard")
             return
         table = Table()
         for column, justify in (("file", "left"), ("from", "right"), ("to", "right"), ("recording", "left"), ("its part", "right")):

@@ -17,10 +17,6 @@ class StallWatch:
         """Note a sign of life; opening the stream counts as one."""
         self._heard_s = now_s
 
-    def stalled(self, now_s: float) -> bool:
-        """Say whether the last sign of life is too long ago; before the first there is nothing to miss."""
-        return self._heard_s is not None and now_s >= self._heard_s + self._limit_s
-
     def left_s(self, now_s: float) -> float:
-        """Return how long from now the stream may stay quiet, at least 0: when to ask again."""
+        """Return how long from now the stream may stay quiet, at least 0; before the first sign of life there is nothing to miss."""
         return self._limit_s if self._heard_s is None else max(self._heard_s + self._limit_s - now_s, 0.0)

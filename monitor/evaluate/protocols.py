@@ -34,7 +34,6 @@ PROTOCOLS: Mapping[str, Mapping[str, Condition]] = {
     "distortions": conditions.DISTORTIONS,
 }
 """Those that are a list of conditions; beside them `codes`, `padding` and `recordings`."""
-NAMES = (*PROTOCOLS, "codes", "padding")
 CODE_PARTS = (4, 8, 16, 32, 64, 128)
 CODE_CONDITION = "noise 0-10 dB and room"
 RIVAL_ROWS = 100_000

@@ -66,8 +66,12 @@ def test_csv_reads_back(capsys: pytest.CaptureFixture[str]) -> None:
 
 def test_nothing_found_prints_nothing_to_a_machine_and_a_word_to_a_person(capsys: pytest.CaptureFixture[str]) -> None:
     for form, expected in (("json", ""), ("csv", ",".join(COLUMNS) + "\r\n"), ("table", "nothing known was heard\n")):
-        _Writer(form).close()
+        writer = _Writer(form)
+        writer.heard = True
+        writer.close()
         assert capsys.readouterr().out == expected
+    _Writer("table").close()
+    assert capsys.readouterr().out == "", "no target gave sound: that was said already"
 
 
 def test_the_table_names_the_recording(capsys: pytest.CaptureFixture[str]) -> None:
