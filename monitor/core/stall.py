@@ -18,5 +18,5 @@ class StallWatch:
         self._heard_s = now_s
 
     def left_s(self, now_s: float) -> float:
-        """Return how long from now the stream may stay quiet, at least 0; before the first sign of life there is nothing to miss."""
+        """Return how long from now the stream may stay quiet, at least 0; before the first sign of life, all of it."""
         return self._limit_s if self._heard_s is None else max(self._heard_s + self._limit_s - now_s, 0.0)
