@@ -6,7 +6,7 @@ import argparse
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime, tzinfo
+from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_outbox_arguments(parser)
     parser.add_argument("--station", action="append", default=[], metavar="NAME", help="may be repeated (default: all)")
     parser.add_argument("--from", dest="begin", metavar="TIME", help="2026-11-21 or 2026-11-21T06:30 (default: a day before --to)")
-    parser.add_argument("--to", dest="end", metavar="TIME", help="not included: 2026-12-01 ends with November (default: now)")
+    parser.add_argument("--to", dest="end", metavar="TIME", help="the same; a day means up to its end (default: now)")
     parser.add_argument(
         "--tz", metavar="ZONE", help="time zone of --from, --to and of what is printed, Europe/Zurich say (default: UTC)"
     )
@@ -84,16 +84,19 @@ def period(arguments: argparse.Namespace, *, now_utc_s: float | None = None) -> 
         zone = ZoneInfo(arguments.tz or "UTC")
     except (KeyError, ValueError, OSError) as error:
         raise ConfigError(f"--tz {arguments.tz}: no such time zone; write it as Europe/Zurich") from error
-    to_utc_s = _instant("--to", arguments.end, zone) if arguments.end else now_utc_s or time.time()
+    to_utc_s = _instant("--to", arguments.end, zone, of_day=timedelta(days=1)) if arguments.end else now_utc_s or time.time()
     from_utc_s = _instant("--from", arguments.begin, zone) if arguments.begin else to_utc_s - DAY_S
     if from_utc_s >= to_utc_s:
         raise ConfigError("--to does not come after --from")
     return Period(from_utc_s=from_utc_s, to_utc_s=to_utc_s, zone=zone)
 
 
-def _instant(option: str, text: str, zone: tzinfo) -> float:
+def _instant(option: str, text: str, zone: tzinfo, *, of_day: timedelta = timedelta()) -> float:
+    """Read a time; a day alone stands for its beginning and `of_day` more."""
     try:
         found = datetime.fromisoformat(text)
-    except ValueError as error:
+        if len(text) <= len("2026-11-21"):
+            found += of_day  # before the zone is put on: a day with a change of clocks has 23 or 25 hours
+    except (ValueError, OverflowError) as error:
         raise ConfigError(f"{option} {text}: no time; write 2026-11-21 or 2026-11-21T06:30") from error
     return (found if found.tzinfo else found.replace(tzinfo=zone)).timestamp()

@@ -62,7 +62,7 @@ def outbox(tmp_path: Path) -> Iterator[str]:
     made.close()
 
 
-DAY = ("--tz", "Europe/Zurich", "--from", "2026-10-27", "--to", "2026-10-28")
+DAY = ("--tz", "Europe/Zurich", "--from", "2026-10-27", "--to", "2026-10-27")
 
 
 def test_events_as_they_were_published(outbox: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -121,7 +121,7 @@ def test_what_is_wrong_is_one_line(outbox: str, tmp_path: Path, capsys: pytest.C
         (("--station", "three"), "monitor: --station three: no events are stored; there are some of one, two\n"),
         (("--tz", "Mars/Base"), "monitor: --tz Mars/Base: no such time zone; write it as Europe/Zurich\n"),
         (("--from", "yesterday"), "monitor: --from yesterday: no time; write 2026-11-21 or 2026-11-21T06:30\n"),
-        (("--from", "2026-10-27", "--to", "2026-10-27"), "monitor: --to does not come after --from\n"),
+        (("--from", "2026-10-27", "--to", "2026-10-26"), "monitor: --to does not come after --from\n"),
         (("--merge-gap", "-1"), "monitor: --merge-gap: must not be negative\n"),
         (("--out", str(tmp_path)), f"monitor: {tmp_path}: cannot be written: Is a directory\n"),
     ):
@@ -140,7 +140,7 @@ def asked(**given: str) -> argparse.Namespace:
 
 
 def test_a_day_is_as_long_as_the_clocks_make_it() -> None:
-    when = stored.period(asked(begin="2026-10-25", end="2026-10-26", tz="Europe/Zurich"))
+    when = stored.period(asked(begin="2026-10-25", end="2026-10-25", tz="Europe/Zurich"))
     assert when.to_utc_s - when.from_utc_s == 25 * 3600.0, "summer time ends"
 
 
