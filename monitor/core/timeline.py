@@ -12,7 +12,7 @@ card is bad, so the minimum is taken within a horizon around the position and no
 
 A pause in the arrival was a delay if what comes after it catches up with the envelope, and a loss if it does not: then the envelope
 steps up there, and nothing before it speaks for what comes after. Until so much has come that this is decided, the step counts as
-uncertainty.
+uncertainty. What is lost is lost for good: a step that later sound falls below after all was a long delay, and is taken back.
 
 Where a station states the time of its sound (`StampKind.PROGRAMME`) that is believed, if it is near the time of arrival: it says
 when the sound was made and not when it was received. A running counter of the medium (`StampKind.MEDIA`) shows what was lost on
@@ -264,7 +264,7 @@ class Timeline:
             return found_s
 
         before_s = least_s(at - 1, -1, lambda position: position > border - span)
-        after_s = least_s(at, 1, lambda position: position < border + span)
+        after_s = least_s(at, 1, lambda position: position < border + self._reach * self._block_samples)
         judged = blocks[-1].epoch != epoch or self._end - border >= span
         return after_s - before_s, judged
 

@@ -100,6 +100,8 @@ class Run:
         self._zero_s = time.monotonic()
         self._start_at_s: float | None = None
         """When the daemon is to be started; None while it runs."""
+        self._emptied_s = float("-inf")
+        """When the disk last had room again; who began before it may have found it full."""
         self._look_at_s = 0.0
         self._stop_by_s: float | None = None
         self._open: list[tuple[Outcome, Iterator[bool]]] = []
@@ -209,7 +211,7 @@ class Run:
         life = self._life
         life.ended_s, life.code = self.now_s(), self._daemon.ended
         self._stop_by_s = None
-        if life.code == FULL_AT_START and self._disk.full:
+        if life.code == FULL_AT_START and (self._disk.full or life.began_s < self._emptied_s):
             self._start_at_s = self.now_s() + RESTART_S
         elif not life.wanted:
             last = self._said().rstrip().rpartition("\n")[2]
@@ -357,6 +359,7 @@ class Run:
                 break
             yield True
         self._disk.empty()
+        self._emptied_s = self.now_s()
 
     def _step_clock(self, outcome: Outcome) -> Iterator[bool]:
         self._clock.set(outcome.fault.step_s)

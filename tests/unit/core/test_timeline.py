@@ -177,6 +177,18 @@ def test_a_pause_that_is_caught_up_was_a_delay(away_s: float) -> None:
     assert uncertainty < 0.2
 
 
+# Found by tests/chaos on a machine that stood still for half a minute: what lay between two such pauses was placed 15 s late for
+# good, so that plays lasted -10 s.
+def test_pauses_that_are_caught_up_late_were_delays() -> None:
+    timeline = fresh()
+    end = play(timeline, timeline.begin(0.0), 0.0, 60.0)
+    end = play(timeline, end, 72.0, 5.0)  # 12 s late
+    end = play(timeline, end, 81.0, 16.0)  # after another pause 16 s, for so long that it looks like a loss
+    play(timeline, end, 97.0, 60.0, burst_s=16.0)  # and then all of it
+    placed = [timeline.utc_s(at_s * RATE)[0] for at_s in range(50, 130)]
+    assert placed == pytest.approx([WALL + at_s for at_s in range(50, 130)], abs=0.01)
+
+
 @pytest.mark.parametrize("away_s", [2.0, 6.0, 40.0])
 def test_a_pause_that_is_not_caught_up_was_a_loss(away_s: float) -> None:
     # A server whose source went away and came back, on the same connection: media time counts samples, UTC steps.
