@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 from pathlib import Path
 
@@ -131,16 +132,28 @@ class Srt:
     def __init__(self, file: Path) -> None:
         self.port = free_port()
         self._file = file
+        self._over = threading.Event()
         self._source: subprocess.Popen[bytes] | None = None
+        self._keeper: threading.Thread | None = None
 
     def url(self) -> str:
         """Return where it is heard."""
         return f"srt://127.0.0.1:{self.port}"
 
     def start(self) -> None:
-        """Wait for a listener, then send."""
-        target = f"srt://127.0.0.1:{self.port}?mode=listener"
-        self._source = sender(*played(self._file), "-c", "copy", "-f", "mpegts", target)
+        """Wait for a listener, then send; and for the next one when it has gone: ffmpeg itself serves one and ends."""
+        self._over.clear()
+        self._source = self._send()
+        self._keeper = threading.Thread(target=self._serve)
+        self._keeper.start()
+
+    def _send(self) -> subprocess.Popen[bytes]:
+        return sender(*played(self._file), "-c", "copy", "-f", "mpegts", f"srt://127.0.0.1:{self.port}?mode=listener")
+
+    def _serve(self) -> None:
+        while not self._over.wait(0.2):
+            if self._source is None or self._source.poll() is not None:
+                self._source = self._send()
 
     def freeze(self) -> None:
         """Stand still, connection and all."""
@@ -149,9 +162,11 @@ class Srt:
 
     def stop(self) -> None:
         """Send no more."""
-        if self._source is not None:
+        if self._keeper is not None and self._source is not None:
+            self._over.set()
+            self._keeper.join()
             end(self._source)
-            self._source = None
+            self._keeper = self._source = None
 
 
 class Liquidsoap:
