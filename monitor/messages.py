@@ -193,6 +193,10 @@ class Play:
     usage: Usage = Usage.UNKNOWN
     complete: bool = False
     """The recording was on air from its beginning to its end; false as long as the play is on."""
+    start_blended: bool = False
+    """It came up softly beside another recording on air, and not at its own beginning: a fade hides how much of it was before."""
+    end_blended: bool = False
+    """It went softly beside another recording, and not at its own end."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -44,6 +44,8 @@ EDGE = 64
 """Windows at either end among which the first and the last are looked for."""
 LEAST_LEVELS = 8
 """Windows that must be heard before it is said how a recording was used."""
+SOFT = 0.9
+"""Share of its usual similarity below which a window at an end of a play is in a fade; a hard cut leaves only the first lower."""
 CLEAR_NATS = 1.0
 """Evidence of a window that may tell where in the recording it is."""
 _HEARD = np.ones(1, np.bool_)
@@ -359,6 +361,15 @@ class LivePlay:
             FILLED[0] + FILLED[1] * levels.get(hop, 0.6 * usual) / max(usual, 1e-3) for hop in (self.first_hop, self.last_hop)
         ]
         return min(max(filled[0], 0.3), 1.0), min(max(filled[1], 0.3), 1.0)
+
+    @property
+    def soft(self) -> tuple[bool, bool]:
+        """Whether it came up softly, and whether it went so: the second or third window at that end is less alike than usual."""
+        inside = self._inside()
+        if len(inside) < LEAST_LEVELS:
+            return False, False
+        least = SOFT * float(np.median(inside))
+        return min(inside[1:3]) < least, min(inside[-3:-1]) < least
 
     def _inside(self) -> list[float]:
         return [level for hop, level in self._levels if self.first_hop <= hop <= self.last_hop]

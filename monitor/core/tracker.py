@@ -43,6 +43,8 @@ LOOK_EVERY = 4
 """Hops between lookups while a play is clearly heard, and between long looks back for one place."""
 UNHEARD = 4
 """Hops after which a play that says nothing may be elsewhere than its line says."""
+BESIDE_S = 3.0
+"""Another recording on air so near to an end of a play may have hidden some of it in a fade."""
 BROKEN_OFF = 4.0
 """Nats of probability: about one play in fifty is broken off within seconds of being found, and nearly every chance likeness is."""
 LITTLE_LEFT = 0.5
@@ -419,6 +421,7 @@ class Tracker:
             start_s, reference_start_s = max(start_s - reference_start_s / begin.speed, 0.0), 0.0
         if abs(duration_s - reference_end_s) < SNAP_S and kind is EventKind.ENDED:
             end_s, reference_end_s = end_s + (duration_s - reference_end_s) / line.speed, duration_s
+        came_softly, went_softly = play.soft
         heard_until_s = self.ring.newest * hop_s + window_s
         if end_s > heard_until_s:  # nothing is claimed of what has not been heard yet
             end_s, reference_end_s = heard_until_s, reference_end_s - (end_s - heard_until_s) * line.speed
@@ -440,8 +443,16 @@ class Tracker:
                 alternatives=play.alternatives,
                 usage=play.usage,
                 complete=kind is EventKind.ENDED and self._complete(play, reference_end_s - reference_start_s, end_s - start_s),
+                start_blended=came_softly and reference_start_s > 0.0 and self._beside_another(play, play.first_hop),
+                end_blended=went_softly and reference_end_s < duration_s and self._beside_another(play, play.last_hop),
             ),
         )
+
+    def _beside_another(self, play: LivePlay, hop: int) -> bool:
+        """Say whether another recording is known to have been on air near a hop."""
+        near = round(BESIDE_S / self._limits.hop_s)
+        others = (other for other in (*self._live, *self._past) if other is not play)
+        return any(other.first_hop - near <= hop <= other.last_hop + near for other in others)
 
     def _complete(self, play: LivePlay, heard_s: float, on_air_s: float) -> bool:
         """Say whether a recording was on air from its beginning to its end, with nothing left out or repeated."""

@@ -152,6 +152,25 @@ def test_cross_faded_recordings_are_two_plays_with_their_own_beginnings() -> Non
     assert 66.5 < first.end_s < 71.0
     assert 66.0 <= second.start_s < 68.0  # in the quieter half of the fade
     assert 124.0 < second.end_s <= 126.0
+    assert not first.start_blended  # cut, and at its own beginning
+    assert not second.end_blended  # it fades out, but into nothing that is known
+
+
+def test_an_end_in_a_cross_fade_is_told_as_one_that_may_be_hidden() -> None:
+    air = Air(100)
+    air.play(SONG, 10.0, to_s=40.0)
+    air.play(OTHER, 46.0, from_s=15.0, to_s=50.0, fade_s=6.0)
+    air.play(THIRD, 81.0, from_s=10.0)
+    _, faded, cut = listen(air, SHELF)
+    assert faded.start_blended
+    assert not cut.start_blended
+
+
+def test_recordings_cut_hard_after_one_another_are_not_blended() -> None:
+    air = Air(100)
+    for part, start_s in ((SONG, 10.0), (OTHER, 30.0), (THIRD, 50.0)):
+        air.play(part, start_s, from_s=10.0, to_s=30.0)
+    assert not any(play.start_blended or play.end_blended for play in listen(air, SHELF))
 
 
 def test_three_in_a_row_are_three_plays() -> None:

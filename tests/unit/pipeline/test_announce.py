@@ -8,7 +8,7 @@ import pytest
 
 from monitor.core.recipe import Recipe
 from monitor.messages import Detection, EventKind, Play, PlayEvent
-from monitor.pipeline.announce import END_OFF_S, REMEMBERED, START_OFF_S, UNHEARD_S, Announcer
+from monitor.pipeline.announce import BLENDED_OFF_S, END_OFF_S, REMEMBERED, START_OFF_S, UNHEARD_S, Announcer
 from tests.unit.core.stories import Shelf, recording
 
 RECIPE = Recipe(name="test")
@@ -153,3 +153,9 @@ def test_a_play_that_begins_soon_after_its_recording_may_have_begun_with_it(
 ) -> None:
     told = announcer.announce(event(EventKind.STARTED, reference_start_s=reference_start_s, speed=speed), SHELF)
     assert told.uncertainty_s == pytest.approx(0.2 + doubt_s)
+
+
+def test_an_end_that_is_blended_with_another_play_is_less_certain(announcer: Announcer) -> None:
+    told = announcer.announce(event(EventKind.STARTED, start_blended=True, end_blended=True, reference_start_s=20.0), SHELF)
+    assert told.uncertainty_s == pytest.approx(0.2 + BLENDED_OFF_S)
+    assert told.end_uncertainty_s == pytest.approx(0.9 + BLENDED_OFF_S)
