@@ -100,7 +100,7 @@ def fit(arguments: argparse.Namespace) -> int:
     fitted = fit_evidence(arguments.cache or default_cache(), engine, engine.recipe, print)
     path = arguments.out or weights.find(arguments.encoder).with_suffix(weights.EVIDENCE_SUFFIX)
     weights.save_evidence(path, fitted.evidence)
-    unknown = f"{fitted.tail.blocks} blocks of unknown audio"
+    unknown = f"{sum(rung.told for rung in fitted.tail.rungs)} plays of unknown audio"
     print(f"{path}: from {fitted.same} true pairs, {unknown}, {fitted.told_right + fitted.told_wrong} plays")
     return 0
 

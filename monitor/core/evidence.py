@@ -13,10 +13,14 @@ s(q, r) is about s(q, k) * s(k, r), so what counts is the distinct similarity
 recording under a voice is not punished for the voice). The curve is log p(x | this recording, under any of the conditions on air) -
 log p(x | another recording); which others are meant differs between looking for a recording, where the likeliest of a catalogue
 compete, and following one. Summed over the windows of an alignment it would be the log-likelihood ratio, were windows
-independent; they overlap and music repeats itself, so on unknown audio a hop is found to begin an alignment of more than e, in a
-catalogue of N fingerprints, with probability N * exp(-(offset + slope * e)), with slope below 1. Setting that to the budget per
-hop and solving for e gives `needed`; its negative logarithm is the surprise, from which the confidence follows
-(`evaluate/sure.py`).
+independent; they overlap and music repeats itself, so where e is asked for, a hop of unknown audio is found to begin a play that is
+told, in a catalogue of N fingerprints, with probability N * exp(-(offset + slope * e)), with slope below 1. Setting that to the
+budget per hop and solving for e gives `needed`.
+
+Evidence is gathered, similarity is not: a chance likeness reaches as many nats as a short play does, if it has enough places to
+try, but is less alike. So more is asked of an alignment that is less alike than usual, and less of one that is more so (`asked`).
+
+The confidence is a curve of its own (`evaluate/sure.py`) of all the evidence and the similarity, over the number of places.
 """
 
 from __future__ import annotations
@@ -29,6 +33,8 @@ from numpy.typing import NDArray
 
 NEAREST = 3
 """Cohort members that may account for a similarity."""
+LESS, MORE = 8.0, 12.0
+"""Nats by which similarity may lower or raise it at most."""
 BLAND = 1e-9
 """Below this a distinct similarity is that of silence, whose fingerprint is zero: it says nothing."""
 
@@ -53,11 +59,22 @@ class Evidence:
     tail_offset: float
     tail_slope: float
     sure_offset: float
-    """Log odds of being right where the surprise is 0, with as much catalogued as other music on air."""
-    sure_slope: float
-    """By how much they rise with the surprise."""
+    """Log odds of a play without evidence or similarity to be right, with as much catalogued as other music on air, where a single
+    fingerprint is catalogued."""
+    sure_nats: float
+    """By how much they rise with each nat."""
+    sure_log: float
+    """By how much they rise with the logarithm of the nats."""
+    sure_similarity: float
+    """By how much they rise with the mean similarity of the windows that speak for the recording."""
+    sure_most: float = 1.0
+    """Nothing is ever surer: some of what was told wrongly was as clear as could be, for the music has versions."""
     recipe: str
     """Hash of the encoder recipe it was fitted to."""
+    usual: float = 0.6
+    """Mean similarity of an alignment of which the needed evidence is asked, no more and no less."""
+    per_similarity: float = 60.0
+    """Nats more that are asked for each unit of similarity below that; both chosen on the validation split, not fitted."""
     foreground: float = 0.76
     """Median similarity of a play from which on its recording is louder than everything else together."""
     per_speed: float = 3.2
@@ -119,22 +136,36 @@ class Evidence:
         return rows
 
     def needed(self, fingerprints: int, false_alarms_per_hop: float) -> float:
-        """Return the evidence that unknown audio exceeds no more often than the budget, for a catalogue of so many fingerprints."""
-        return max((-math.log(false_alarms_per_hop) - self.surprise(0.0, fingerprints)) / self.tail_slope, 0.0)
+        """Return the evidence to ask for, so that unknown audio is told no more often than the budget says.
 
-    def nats_of(self, unlikeliness: float) -> float:
-        """Return how much more evidence makes a chance alignment exp(unlikeliness) times rarer."""
-        return unlikeliness / self.tail_slope
+        Args:
+            fingerprints: Size of the catalogue.
+            false_alarms_per_hop: The budget.
+        """
+        chances = math.log(max(fingerprints, 1)) - math.log(false_alarms_per_hop)
+        return max((chances - self.tail_offset) / self.tail_slope, 0.0)
+
+    def asked(self, needed: float, similarity: float) -> float:
+        """Return the evidence to ask of an alignment of this mean similarity, where `needed` is asked of a usual one."""
+        return needed + min(max(self.per_similarity * (self.usual - similarity), -LESS), MORE)
 
     def is_foreground(self, similarity: float, speed: float) -> bool:
         """Say whether a recording with this median similarity was louder than all else; speed alone takes some of it away."""
         return similarity >= self.foreground * (1.0 - self.per_speed * abs(speed - 1.0))
 
-    def surprise(self, evidence: float, fingerprints: int) -> float:
-        """Return -log of how many alignments of at least this evidence one hop of unknown audio begins, by chance."""
-        return self.tail_offset + self.tail_slope * evidence - math.log(max(fingerprints, 1))
+    def confidence(self, evidence: float, similarity: float, fingerprints: int) -> float:
+        """Return the probability that a play was one, as fitted to right and wrong ones.
 
-    def confidence(self, evidence: float, fingerprints: int) -> float:
-        """Return the probability that a play of so much evidence was one, as fitted to right and wrong ones."""
-        odds = self.sure_offset + self.sure_slope * self.surprise(evidence, fingerprints)
-        return 1.0 / (1.0 + math.exp(-min(max(odds, -50.0), 50.0)))
+        Args:
+            evidence: All that was gathered, nats.
+            similarity: Mean of the windows that speak for the recording.
+            fingerprints: How many it was found among.
+        """
+        odds = (
+            self.sure_offset
+            + self.sure_nats * evidence
+            + self.sure_log * math.log(max(evidence, 1.0))
+            + self.sure_similarity * similarity
+            - math.log(max(fingerprints, 1))
+        )
+        return self.sure_most / (1.0 + math.exp(-min(max(odds, -50.0), 50.0)))

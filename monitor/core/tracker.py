@@ -45,8 +45,8 @@ UNHEARD = 4
 """Hops after which a play that says nothing may be elsewhere than its line says."""
 BESIDE_S = 3.0
 """Another recording on air so near to an end of a play may have hidden some of it in a fade."""
-BROKEN_OFF = 4.0
-"""Nats of probability: about one play in fifty is broken off within seconds of being found, and nearly every chance likeness is."""
+BROKEN_OFF = 11.0
+"""Nats: about one play in fifty is broken off within seconds of being found, and nearly every chance likeness is."""
 LITTLE_LEFT = 0.5
 """A play that keeps less than this share of the needed evidence beyond what another explains never was."""
 BETTER_NATS = 8.0
@@ -230,7 +230,7 @@ class Tracker:
         """
         self._live.remove(play)
         whole = not self._references.hops(play.reference_id) or play.finished(SNAP_S / self._limits.hop_s)
-        if broken_off and not whole and play.nats < self._needed.anywhere + self._evidence.nats_of(BROKEN_OFF):
+        if broken_off and not whole and play.nats < self._needed.anywhere + BROKEN_OFF:
             self._saying.append((EventKind.RETRACTED, play))
             return
         if self._references.hops(play.reference_id):
@@ -279,7 +279,7 @@ class Tracker:
         """
         recent = [*self._live, *(past for past in self._past if past.last_hop > found.hop - SPAN)]
         whole = self._is_whole(found)
-        needed = self._needed.whole if whole else self._needed.anywhere
+        needed = self._evidence.asked(self._needed.whole if whole else self._needed.anywhere, found.similarity)
         if found.evidence < needed:
             if not recent and self._worth_a_long_look(found):
                 self._begin(found, recent, self._needed.anywhere * LONG_FACTOR)
@@ -438,7 +438,7 @@ class Tracker:
                 speed=line.speed,
                 score=play.similarity,
                 evidence=play.best_total,
-                confidence=self._evidence.confidence(play.best_total, play.places),
+                confidence=self._evidence.confidence(play.best_total, play.similarity, play.places),
                 detected_s=play.detected_hop * hop_s + window_s,
                 alternatives=play.alternatives,
                 usage=play.usage,

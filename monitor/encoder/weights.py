@@ -23,7 +23,20 @@ from monitor.errors import EncoderError
 
 EVIDENCE_SUFFIX = ".evidence"
 """A safetensors file too, under a name that is not an encoder's."""
-EVIDENCE_NUMBERS = ("shared", "tail_offset", "tail_slope", "sure_offset", "sure_slope", "foreground", "per_speed")
+EVIDENCE_NUMBERS = (
+    "shared",
+    "tail_offset",
+    "tail_slope",
+    "sure_offset",
+    "sure_nats",
+    "sure_log",
+    "sure_similarity",
+    "sure_most",
+    "usual",
+    "per_similarity",
+    "foreground",
+    "per_speed",
+)
 READABLE = 0o644
 """safetensors makes files that only their owner can read; a daemon runs as somebody else."""
 INSTALLED = Path(__file__).with_name("weights")

@@ -5,12 +5,15 @@ smoothed and made to rise: those of heard windows with the stored window at the 
 counts the same), and those with others. For following, the others are windows of any other recording. For finding, recordings
 whose package is not in the catalogue, speech and noise are looked up as a stream would be, and the others are the windows along the
 best alignments that turn up: the rivals that a true one has to beat. They are chosen window by window and would make a long weak
-alignment count for too little, so the curve for finding is the mean of the two. The tail (`unknown.py`) is that of the same unknown
-streams. The confidence (`sure.py`) is fitted to what is then told of known and unknown recordings at a loose budget.
+alignment count for too little, so the curve for finding is the mean of the two. The tail (`unknown.py`) is that of the plays told
+of the same recordings, every half minute of them under another of the conditions, of speech and of noise. The confidence
+(`sure.py`) is fitted to what is then told of known and unknown recordings at a loose budget. Unknown means that neither the package
+nor anything that sounds like the recording is in the catalogue: some packages share their music.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,10 +24,11 @@ from numpy.typing import NDArray
 from monitor.core.alignment import between
 from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
-from monitor.evaluate.conditions import CONDITIONS, Studio
+from monitor.evaluate.conditions import CONDITIONS, Condition, Studio
 from monitor.evaluate.memory import MemoryLibrary
-from monitor.evaluate.sure import logistic, plays
-from monitor.evaluate.unknown import Tail, best_evidence, tail
+from monitor.evaluate.sure import Outcome, logistic, plays
+from monitor.evaluate.unknown import Tail, best_evidence, tail, told
+from monitor.messages import Play
 from monitor.pipeline.ports import Encoder
 from monitor.train.data import Clips, open_split
 
@@ -40,6 +44,14 @@ LOWEST_NATS, HIGHEST_NATS = -1.5, 18.0
 """One window never says more: what is rarer than this in the histograms was not measured."""
 FILLING, FILLING_S = 150, 120
 """Recordings of the train split beside those of the validation split in the catalogue, and seconds of each at most."""
+AIRED_S = 30.0
+"""So long the unknown is heard under one condition, until the next."""
+NEEDED = (9.0, 12.0, 15.0, 18.0, 22.0)
+"""Nats that are asked for to see how often the unknown is told: from some hundred times a day to a few."""
+EXCERPTS_S = (3.0, 5.0, 10.0, 30.0)
+"""Lengths of the plays that the confidence is fitted to."""
+SAME, ASKED, KIN = 0.9, 3, 0.05
+"""Two recordings share music when more than this share of the windows of one (every third is asked) is so alike to the other."""
 RIVALS_EVERY = 3
 """Of so many recordings one is looked up for the rivals' curve."""
 
@@ -79,7 +91,9 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
         tail_offset=0.0,
         tail_slope=1.0,
         sure_offset=0.0,
-        sure_slope=1.0,
+        sure_nats=1.0,
+        sure_log=0.0,
+        sure_similarity=0.0,
         recipe=recipe.hash,
     )
     studio = Studio(voices, noises, rate_hz=recipe.sample_rate_hz, seed=seed)
@@ -92,7 +106,11 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
         [*(music.paths[number] for number in tracks), *(music.paths[0] for _ in filling)], [*stored.values(), *filling]
     )
     place = {number: at for at, number in enumerate(tracks, start=1)}
-    siblings = {number: [place[one] for one in tracks if music.packages[one] == music.packages[number]] for number in tracks}
+    twins = _twins(stored)
+    siblings = {
+        number: [place[one] for one in tracks if music.packages[one] == music.packages[number] or one in twins[number]]
+        for number in tracks
+    }
     foreign = [encoder.encode(windows(stretch(clips), recipe)) for clips in (voices, noises)]
     strange = [(stored[number], library.without(siblings[number])) for number in tracks]
     strange += [(vectors, library) for vectors in foreign]
@@ -103,12 +121,32 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     _, against_rivals = _curve(same, rivals)
     evidence = replace(evidence, nats=np.mean([evidence.nats, against_rivals], axis=0, dtype=np.float32))
     say(f"curve for finding: {int(rivals.sum())} windows of rivals, {library.rows} fingerprints in the catalogue")
-    found = tail([best_evidence(*one, evidence, BINS)[0] for one in strange], library.rows)
-    say(f"tail: {found}")
+    aired = {number: encoder.encode(windows(_aired(sound, recipe, studio, random), recipe)) for number, sound in sounds.items()}
+    unknown = [(aired[number], library.without(siblings[number])) for number in tracks]
+    unknown += [(vectors, library) for vectors in foreign]
+    found = tail([rung for one in unknown for rung in told(*one, evidence, recipe, NEEDED)])
     evidence = replace(evidence, tail_offset=found.offset, tail_slope=found.slope)
-    evidence, right = _sure(evidence, recipe, encoder, library, sounds, stored, foreign, place, studio, random)
+    hours = sum(len(vectors) for vectors, _ in unknown) * recipe.hop_s / 3600
+    say(f"tail: {found.offset:.2f} + {found.slope:.3f} e, {hours:.1f} h, {library.rows} fingerprints")
+    for rung in found.rungs:
+        model = rung.chances * math.exp(-found.offset - found.slope * rung.needed)
+        say(f"  {rung.needed:g} nats asked for: told {rung.told}, the curve says {model:.1f}")
+    known = [
+        (encoder.encode(windows(_excerpt(sound, length_s, condition, recipe, studio, random), recipe)), number)
+        for number, sound in sounds.items()
+        for condition in CONDITIONS.values()
+        for length_s in [float(random.choice(EXCERPTS_S))]
+    ]
+    right_for = {number: {place[number], *(place[one] for one in twins[number])} for number in tracks}
+    outcomes = _outcomes([(vectors, right_for[number]) for vectors, number in known], unknown, library, evidence, recipe)
+    right = [one.right for one in outcomes]
+    offset, per_nat, per_log, per_similarity, most = logistic(outcomes)
+    evidence = replace(
+        evidence, sure_offset=offset, sure_nats=per_nat, sure_log=per_log, sure_similarity=per_similarity, sure_most=most
+    )
     say(
-        f"confidence: {sum(right)} right, {len(right) - sum(right)} wrong; {evidence.sure_offset:.2f} + {evidence.sure_slope:.2f} s"
+        f"confidence: {sum(right)} right, {len(right) - sum(right)} wrong; {offset:.2f} + {per_nat:.4f} e + {per_log:.2f} ln e"
+        f" + {per_similarity:.1f} similarity, at most {most:.4f}"
     )
     return Fit(
         evidence=evidence,
@@ -198,40 +236,63 @@ def _filling(cache: Path, encoder: Encoder, recipe: Recipe, random: np.random.Ge
     return [encoder.encode(windows(read(music, int(number))[: FILLING_S * recipe.sample_rate_hz], recipe)) for number in chosen]
 
 
-def _sure(
-    evidence: Evidence,
+def _twins(stored: Mapping[int, NDArray[np.float32]]) -> dict[int, set[int]]:
+    """Return which recordings share music with which."""
+    numbers = list(stored)
+    table, ends = np.concatenate(list(stored.values())), np.cumsum([len(rows) for rows in stored.values()])
+    starts = ends - [len(rows) for rows in stored.values()]
+    twins: dict[int, set[int]] = {number: set() for number in numbers}
+    for number, rows in stored.items():
+        same = np.maximum.reduceat(rows[::ASKED] @ table.T, starts, axis=1) >= SAME
+        for at in np.flatnonzero(same.mean(axis=0) > KIN):
+            if numbers[at] != number:
+                twins[number].add(numbers[at])
+                twins[numbers[at]].add(number)
+    return twins
+
+
+def _aired(sound: NDArray[np.float32], recipe: Recipe, studio: Studio, random: np.random.Generator) -> NDArray[np.float32]:
+    """Play a recording from its beginning to its end, every AIRED_S of it under another condition."""
+    conditions = list(CONDITIONS.values())
+    starts_s = np.arange(0.0, len(sound) / recipe.sample_rate_hz - AIRED_S / 3, AIRED_S)
+    return np.concatenate(
+        [studio.query(sound, float(at_s), AIRED_S, conditions[int(random.integers(len(conditions)))]) for at_s in starts_s]
+    )
+
+
+def _excerpt(
+    sound: NDArray[np.float32],
+    length_s: float,
+    condition: Condition,
     recipe: Recipe,
-    encoder: Encoder,
-    library: MemoryLibrary,
-    sounds: dict[int, NDArray[np.float32]],
-    stored: dict[int, NDArray[np.float32]],
-    foreign: Sequence[NDArray[np.float32]],
-    place: dict[int, int],
     studio: Studio,
     random: np.random.Generator,
-) -> tuple[Evidence, list[bool]]:
-    """Fit the confidence to plays told of recordings in every condition, and of unknown ones; return what was right, too."""
-    known: list[tuple[float, bool]] = []
-    unknown: list[tuple[float, bool]] = []
-    hours = [0, 0]
-    for number, sound in sounds.items():
-        for condition in CONDITIONS.values():
-            at_s = float(random.uniform(2.0, len(sound) / recipe.sample_rate_hz - QUERY_S * condition.speed - 2.0))
-            heard = encoder.encode(windows(studio.query(sound, at_s, QUERY_S, condition), recipe))
-            hours[0] += len(heard)
-            known += [(play.evidence, play.reference_id == place[number]) for play in plays(heard, library, evidence, recipe)]
-        hours[1] += len(stored[number])
-        view = library.without([place[number]])
-        unknown += [(play.evidence, False) for play in plays(stored[number], view, evidence, recipe)]
-    for vectors in foreign:
-        hours[1] += len(vectors)
-        unknown += [(play.evidence, False) for play in plays(vectors, library, evidence, recipe)]
-    told = [*known, *unknown]
-    right = [one for _, one in told]
-    weight = [*([1.0] * len(known)), *([hours[0] / hours[1]] * len(unknown))]
-    surprise = [evidence.surprise(nats, library.rows) for nats, _ in told]
-    offset, slope = logistic(surprise, right, weight)
-    return replace(evidence, sure_offset=offset, sure_slope=slope), right
+) -> NDArray[np.float32]:
+    """Play a piece from anywhere in a recording."""
+    room_s = len(sound) / recipe.sample_rate_hz - length_s * condition.speed - 4.0
+    return studio.query(sound, float(random.uniform(2.0, 2.0 + max(room_s, 0.0))), length_s, condition)
+
+
+def _outcomes(
+    known: Sequence[tuple[NDArray[np.float32], set[int]]],
+    unknown: Sequence[tuple[NDArray[np.float32], MemoryLibrary]],
+    library: MemoryLibrary,
+    evidence: Evidence,
+    recipe: Recipe,
+) -> list[Outcome]:
+    """Match known streams, each with the references that are right for it, and unknown ones, at a loose budget."""
+    weight = sum(len(vectors) for vectors, _ in known) / max(sum(len(vectors) for vectors, _ in unknown), 1)
+    outcomes = []
+    for vectors, right in known:
+        for play in plays(vectors, library, evidence, recipe):
+            outcomes.append(_outcome(play, library, right=play.reference_id in right, weight=1.0))
+    for vectors, view in unknown:
+        outcomes += [_outcome(play, library, right=False, weight=weight) for play in plays(vectors, view, evidence, recipe)]
+    return outcomes
+
+
+def _outcome(play: Play, library: MemoryLibrary, *, right: bool, weight: float) -> Outcome:
+    return Outcome(evidence=play.evidence, similarity=play.score, fingerprints=library.rows, right=right, weight=weight)
 
 
 def _curve(same: NDArray[np.float64], other: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:

@@ -1,15 +1,17 @@
-"""How far unknown audio gets by chance: the best evidence of streams whose recordings the catalogue does not have.
+"""How far unknown audio gets by chance: streams whose recordings the catalogue does not have.
 
-Knows lookups and alignments as the tracker makes them, and the tail they leave. Knows nothing of encoders or audio.
+Knows lookups and alignments as the tracker makes them, the plays that the matcher tells, and how their number falls with the
+evidence that is asked for. Knows nothing of encoders or audio.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
+import scipy.optimize
 from numpy.typing import NDArray
 
 from monitor.core.alignment import SPAN
@@ -17,14 +19,17 @@ from monitor.core.evidence import Evidence
 from monitor.core.hits import Findings, Hits
 from monitor.core.kinship import LEAST_HOPS, SAME_SOUND
 from monitor.core.play import Line, along
+from monitor.core.recipe import Recipe
 from monitor.core.ring import Ring
 from monitor.core.scoring import score
 from monitor.evaluate.memory import MemoryLibrary
-from monitor.pipeline.matching import NEIGHBOURS
+from monitor.evaluate.remembering import Remembering
+from monitor.evaluate.sure import plays
+from monitor.pipeline.matching import DAY_S, NEIGHBOURS
 
 BATCH = 512
-TAIL_SHARE = 0.02
-"""Blocks that count as tail."""
+LEAST_RUNGS = 3
+"""Levels at which something must be told before it can be said how that falls."""
 
 
 def best_evidence(
@@ -60,41 +65,66 @@ def best_evidence(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Rung:
+    """What was told of unknown audio where so much evidence was asked for."""
+
+    needed: float
+    """Nats."""
+    told: int
+    chances: float
+    """Hops that were heard, times the fingerprints they were compared with."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Tail:
-    """P(one hop begins a chance alignment of more than e nats) = fingerprints * exp(-(offset + slope * e))."""
+    """P(one hop begins a play that is told, where e nats are asked for) = fingerprints * exp(-(offset + slope * e))."""
 
     offset: float
     slope: float
-    level: float
-    """Nats from which on it was fitted."""
-    beyond: int
-    """Blocks there."""
-    blocks: int
-    farthest: float
+    rungs: tuple[Rung, ...]
 
 
-def tail(streams: Sequence[NDArray[np.float64]], fingerprints: int) -> Tail:
-    """Fit the tail of the best evidence of streams of hops, as `best_evidence` gives it.
+def told(
+    vectors: NDArray[np.float32], library: MemoryLibrary, evidence: Evidence, recipe: Recipe, needed: Sequence[float]
+) -> list[Rung]:
+    """Match a stream [n, dim] of unknown audio, asking for this much evidence; all the matcher's own rules hold."""
+    remembering = Remembering(library)
+    plain = replace(evidence, tail_offset=0.0, tail_slope=1.0)
+    chances = float(len(vectors)) * library.rows
+    rungs = []
+    for level in needed:
+        per_day = math.exp(-level) * library.rows * DAY_S / recipe.hop_s
+        count = len(plays(vectors, remembering, plain, recipe, per_day=per_day))
+        rungs.append(Rung(needed=level, told=count, chances=chances))
+    return rungs
 
-    One chance alignment is seen by many hops in a row, so what counts is the highest of each block of SPAN hops (block maxima:
-    Coles, An Introduction to Statistical Modeling of Extreme Values, 2001, chapter 3). The slope follows from the median excess
-    and not from the mean, because a catalogue holds a few versions and stems of what is called unknown here.
 
-    Args:
-        streams: Evidence [hops] each.
-        fingerprints: Size of the catalogue they were looked up in.
+def tail(rungs: Sequence[Rung]) -> Tail:
+    """Fit how often unknown audio is told to how much evidence is asked for: Poisson counts, by maximum likelihood.
+
+    What is counted is what the budget is about, plays that are told and not taken back. Block maxima of the evidence, which were
+    counted before, are told three times as often as plays: a chance likeness is mostly broken off within seconds, and then it must
+    be surer (`core/tracker.py`).
+
+    Raises:
+        ValueError: Too little was told to see how it falls.
     """
-    highest = np.concatenate([best[: len(best) // SPAN * SPAN].reshape(-1, SPAN).max(axis=1) for best in streams])
-    highest = highest[~np.isnan(highest)]
-    level = float(np.quantile(highest, 1 - TAIL_SHARE))
-    excess = highest[highest > level] - level
-    slope = math.log(2.0) / float(np.median(excess))
-    per_hop = len(excess) / (len(highest) * SPAN)
+    levels = sorted({rung.needed for rung in rungs})
+    counts = np.array([sum(rung.told for rung in rungs if rung.needed == level) for level in levels], float)
+    chances = np.array([sum(rung.chances for rung in rungs if rung.needed == level) for level in levels])
+    if np.count_nonzero(counts) < LEAST_RUNGS:
+        raise ValueError(f"plays of unknown audio were told at {np.count_nonzero(counts)} of {len(levels)} levels")
+    needed = np.array(levels)
+
+    def cost(found: NDArray[np.float64]) -> float:
+        log_mean = np.log(chances) - found[0] - found[1] * needed
+        return float((np.exp(log_mean) - counts * log_mean).sum())
+
+    rate = np.log(chances / counts.clip(0.5))
+    slope, offset = np.polyfit(needed, rate, 1)
+    found = scipy.optimize.minimize(cost, np.array([offset, slope]), method="Nelder-Mead").x
     return Tail(
-        offset=math.log(fingerprints) - math.log(per_hop) - slope * level,
-        slope=slope,
-        level=level,
-        beyond=len(excess),
-        blocks=len(highest),
-        farthest=float(highest.max()),
+        offset=float(found[0]),
+        slope=float(found[1]),
+        rungs=tuple(Rung(needed=level, told=int(n), chances=float(c)) for level, n, c in zip(levels, counts, chances, strict=True)),
     )

@@ -50,8 +50,10 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Settings, P
         shared=0.0,
         tail_offset=4.0,
         tail_slope=0.35,
-        sure_offset=-4.0,
-        sure_slope=1.0,
+        sure_offset=4.0,
+        sure_nats=0.2,
+        sure_log=1.0,
+        sure_similarity=4.0,
         recipe=recipe.hash,
     )
     weights.save_evidence(path.with_suffix(weights.EVIDENCE_SUFFIX), evidence)

@@ -33,8 +33,10 @@ EVIDENCE = Evidence(
     shared=0.04,
     tail_offset=4.0,
     tail_slope=0.35,
-    sure_offset=-4.0,
-    sure_slope=1.0,
+    sure_offset=4.0,
+    sure_nats=0.2,
+    sure_log=1.0,
+    sure_similarity=4.0,
     recipe="made up",
 )
 """Like what is fitted to a real encoder, in three knots, with a cohort that has nothing to do with what is played."""

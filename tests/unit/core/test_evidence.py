@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -19,8 +20,10 @@ EVIDENCE = Evidence(
     shared=0.1,
     tail_offset=2.0,
     tail_slope=0.5,
-    sure_offset=-4.0,
-    sure_slope=1.0,
+    sure_offset=4.0,
+    sure_nats=0.2,
+    sure_log=1.0,
+    sure_similarity=4.0,
     recipe="abc",
 )
 
@@ -54,18 +57,26 @@ def test_an_empty_or_tiny_catalogue_never_needs_less_than_nothing() -> None:
     assert EVIDENCE.needed(1, 0.9) == 0.0
 
 
-def test_confidence_is_a_logistic_curve_over_the_surprise() -> None:
-    even = EVIDENCE.needed(5000, math.exp(-4.0))
-    assert EVIDENCE.surprise(even, 5000) == pytest.approx(4.0)
-    assert EVIDENCE.confidence(even, 5000) == pytest.approx(0.5)
-    assert EVIDENCE.confidence(even + 10, 5000) == pytest.approx(1 / (1 + math.exp(-5)))
-    assert EVIDENCE.confidence(even, 50_000) < 0.5
-    assert EVIDENCE.confidence(0.0, 10**9) < 1e-6
+def test_confidence_is_a_logistic_curve_over_evidence_similarity_and_places() -> None:
+    places = round(math.exp(4.0 + 0.2 * 10.0 + math.log(10.0) + 4.0 * 0.5))
+    assert EVIDENCE.confidence(10.0, 0.5, places) == pytest.approx(0.5, abs=1e-3)
+    assert EVIDENCE.confidence(10.0, 0.75, places) == pytest.approx(1 / (1 + math.exp(-1)), abs=1e-3)
+    assert EVIDENCE.confidence(10.0, 0.5, 10 * places) == pytest.approx(1 / 11, abs=1e-3)
+    assert EVIDENCE.confidence(20.0, 0.5, places) == pytest.approx(1 / (1 + math.exp(-2) / 2), abs=1e-3)
 
 
-def test_confidence_stands_any_evidence() -> None:
-    assert EVIDENCE.confidence(1e9, 10) == 1.0
-    assert EVIDENCE.confidence(-1000.0, 10**9) == pytest.approx(0.0)
+def test_confidence_stands_any_evidence_and_is_never_surer_than_was_seen() -> None:
+    assert EVIDENCE.confidence(1e9, 1.0, 10) == 1.0
+    assert replace(EVIDENCE, sure_most=0.99).confidence(1e9, 1.0, 10) == 0.99
+    assert EVIDENCE.confidence(-1000.0, 0.0, 10**9) < 1e-6
+
+
+def test_more_is_asked_of_what_is_less_alike_within_limits() -> None:
+    assert EVIDENCE.asked(30.0, 0.6) == pytest.approx(30.0)
+    assert EVIDENCE.asked(30.0, 0.55) == pytest.approx(33.0)
+    assert EVIDENCE.asked(30.0, 0.65) == pytest.approx(27.0)
+    assert EVIDENCE.asked(30.0, 0.0) == 42.0
+    assert EVIDENCE.asked(30.0, 1.0) == 22.0
 
 
 def test_many_at_once_say_what_each_says_alone() -> None:

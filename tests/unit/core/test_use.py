@@ -151,5 +151,5 @@ def test_while_a_play_is_heard_only_now_and_then_a_hop_is_looked_up() -> None:
 
 def test_a_short_recording_competes_with_few() -> None:
     needed = Needed(anywhere=60.0, whole=40.0, places=10**6, wholes=60)
-    assert EVIDENCE.confidence(45.0, needed.wholes) > EVIDENCE.confidence(45.0, needed.places)
+    assert EVIDENCE.confidence(45.0, 0.5, needed.wholes) > EVIDENCE.confidence(45.0, 0.5, needed.places)
     assert SPAN == 24

@@ -121,8 +121,10 @@ def evidence(recipe: Recipe) -> Evidence:
         shared=0.1,
         tail_offset=1.0,
         tail_slope=0.5,
-        sure_offset=-4.0,
-        sure_slope=1.0,
+        sure_offset=4.0,
+        sure_nats=0.2,
+        sure_log=1.0,
+        sure_similarity=4.0,
         recipe=recipe.hash,
     )
 

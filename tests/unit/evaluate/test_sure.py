@@ -2,32 +2,47 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from monitor.core.recipe import Recipe
 from monitor.evaluate.memory import MemoryLibrary
-from monitor.evaluate.sure import logistic, plays
+from monitor.evaluate.sure import Outcome, logistic, plays
 from tests.unit.core.stories import DIM, EVIDENCE, Air, fingerprints, recording
+
+TRUE = replace(EVIDENCE, sure_offset=-2.0, sure_nats=0.02, sure_log=1.0, sure_similarity=15.0, sure_most=0.98)
+
+
+def drawn(count: int) -> list[Outcome]:
+    random = np.random.default_rng(1)
+    outcomes = []
+    for _ in range(count):
+        nats, similarity = float(random.uniform(15.0, 120.0)), float(random.uniform(0.4, 0.9))
+        right = bool(random.random() < TRUE.confidence(nats, similarity, 60_000))
+        outcomes.append(Outcome(evidence=nats, similarity=similarity, fingerprints=60_000, right=right))
+    return outcomes
 
 
 def test_the_curve_outcomes_were_drawn_from_is_found_again() -> None:
-    random = np.random.default_rng(1)
-    surprise = random.uniform(0.0, 12.0, 20_000)
-    right = random.random(20_000) < 1 / (1 + np.exp(-(0.9 * surprise - 5.0)))
-    offset, slope = logistic(surprise.tolist(), right.tolist(), [1.0] * 20_000)
-    assert (offset, slope) == (pytest.approx(-5.0, abs=0.25), pytest.approx(0.9, abs=0.05))
+    names = ("sure_offset", "sure_nats", "sure_log", "sure_similarity", "sure_most")
+    found = replace(EVIDENCE, **dict(zip(names, logistic(drawn(20_000)), strict=True)))
+    for nats in (20.0, 50.0, 100.0):
+        for similarity in (0.45, 0.6, 0.8):
+            assert found.confidence(nats, similarity, 60_000) == pytest.approx(TRUE.confidence(nats, similarity, 60_000), abs=0.03)
 
 
 def test_what_counts_twice_is_there_twice() -> None:
-    surprise, right = [1.0, 2.0, 3.0, 4.0, 2.5], [False, True, False, True, False]
-    twice = logistic([*surprise, 2.5], [*right, False], [1.0] * 6)
-    assert logistic(surprise, right, [1.0] * 4 + [2.0]) == pytest.approx(twice, abs=1e-6)
+    outcomes = drawn(60)
+    assert logistic([*outcomes[:-1], replace(outcomes[-1], weight=2.0)]) == pytest.approx(
+        logistic([*outcomes, outcomes[-1]]), rel=0.05
+    )
 
 
-def test_all_right_and_all_wrong_have_an_answer() -> None:
-    assert all(np.isfinite(logistic([5.0, 6.0], [True, True], [1.0, 1.0])))
-    assert all(np.isfinite(logistic([], [], [])))
+def test_all_right_has_an_answer() -> None:
+    right = [replace(one, right=True) for one in drawn(5)]
+    assert all(np.isfinite(logistic(right)))
 
 
 def test_plays_are_those_of_the_matcher() -> None:

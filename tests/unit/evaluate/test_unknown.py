@@ -1,4 +1,4 @@
-"""The tail that was drawn is the tail that is found, and a few versions of a catalogued recording do not bend it."""
+"""The tail that was drawn is the tail that is found, and the rungs under it are the matcher's own plays."""
 
 from __future__ import annotations
 
@@ -7,37 +7,44 @@ import math
 import numpy as np
 import pytest
 
-from monitor.core.alignment import SPAN
+from monitor.core.recipe import Recipe
 from monitor.evaluate.memory import MemoryLibrary
 from monitor.evaluate.remembering import Remembering
-from monitor.evaluate.unknown import tail
-from tests.unit.core.stories import fingerprints, recording
+from monitor.evaluate.unknown import Rung, tail, told
+from tests.unit.core.stories import DIM, EVIDENCE, Air, fingerprints, recording
 
-FINGERPRINTS, OFFSET, SLOPE = 5000, 12.0, 0.35
-
-
-def drawn(blocks: int, seed: int = 1) -> np.ndarray:
-    """Draw evidence of hops: in each block one alignment, seen by several hops, highest as the tail says."""
-    random = np.random.default_rng(seed)
-    per_block = SPAN * FINGERPRINTS * math.exp(-OFFSET)
-    highest = (random.exponential(1.0, blocks) + math.log(per_block)) / SLOPE
-    rows = np.repeat(highest[:, None], SPAN, axis=1) - random.uniform(0.0, 5.0, (blocks, SPAN))
-    rows[:, 7] = highest
-    return rows.ravel()
+OFFSET, SLOPE = 11.0, 0.3
+SONGS = [recording(seed, 30) for seed in (1, 2)]
+LIBRARY = MemoryLibrary(["a", "b"], [fingerprints(song) for song in SONGS])
 
 
-def test_the_tail_is_found_again() -> None:
-    found = tail([drawn(40_000), drawn(40_000, 2)], FINGERPRINTS)
-    assert found.slope == pytest.approx(SLOPE, rel=0.08)
-    needed = found.level + 10.0
-    measured = found.offset + found.slope * needed
-    assert measured == pytest.approx(OFFSET + SLOPE * needed, abs=0.3)
+def test_the_tail_counts_were_drawn_from_is_found_again() -> None:
+    random = np.random.default_rng(1)
+    chances = 40_000.0 * 65_000.0
+    rungs = []
+    for needed in (9.0, 12.0, 15.0, 18.0, 22.0):
+        for part in (0.25, 0.75):
+            mean = part * chances * math.exp(-OFFSET - SLOPE * needed)
+            rungs.append(Rung(needed=needed, told=int(random.poisson(mean)), chances=part * chances))
+    found = tail(rungs)
+    assert found.slope == pytest.approx(SLOPE, rel=0.05)
+    for needed in (9.0, 22.0, 35.0):
+        assert found.offset + found.slope * needed == pytest.approx(OFFSET + SLOPE * needed, abs=0.4)
+    assert [rung.chances for rung in found.rungs] == pytest.approx([chances] * 5)
 
 
-def test_a_few_versions_of_what_is_catalogued_do_not_bend_it() -> None:
-    clean = drawn(40_000)
-    with_versions = np.concatenate([clean, np.full(10 * SPAN, 400.0)])
-    assert tail([with_versions], FINGERPRINTS).slope == pytest.approx(tail([clean], FINGERPRINTS).slope, rel=0.1)
+def test_a_tail_of_nothing_is_none() -> None:
+    with pytest.raises(ValueError, match="told at 1 of 3 levels"):
+        tail([Rung(needed=level, told=int(level == 9.0), chances=1e9) for level in (9.0, 12.0, 15.0)])
+
+
+def test_rungs_count_the_plays_that_are_told_when_so_much_is_asked_for() -> None:
+    """Half a minute of a recording that the catalogue has, once looked for with a sane level, once with one nothing reaches."""
+    air = Air(60)
+    air.play(SONGS[1], 20.0, to_s=20.0)
+    rungs = told(air.heard(), LIBRARY, EVIDENCE, Recipe(name="small", dim=DIM), [40.0, 600.0])
+    assert [rung.told for rung in rungs] == [1, 0]
+    assert {rung.chances for rung in rungs} == {120.0 * LIBRARY.rows}
 
 
 class Counted(MemoryLibrary):
@@ -51,12 +58,12 @@ class Counted(MemoryLibrary):
 
 
 def test_a_library_that_remembers_answers_alike_and_is_asked_once() -> None:
-    songs = [fingerprints(recording(seed, 30)) for seed in (1, 2)]
-    counted, plain = Counted(["a", "b"], songs), MemoryLibrary(["a", "b"], songs)
+    counted = Counted(["a", "b"], [fingerprints(song) for song in SONGS])
     remembering = Remembering(counted)
-    first = remembering.search(songs[0][:12], 4)
-    again = remembering.search(songs[0][:20], 4)
+    query = fingerprints(SONGS[0], 0.2)[:20]
+    first = remembering.search(query[:12], 4)
+    again = remembering.search(query, 4)
     assert counted.asked == 20
-    for one, other, every in zip(first, again, plain.search(songs[0][:20], 4), strict=True):
+    for one, other, plain in zip(first, again, LIBRARY.search(query, 4), strict=True):
         np.testing.assert_array_equal(one, other[:12])
-        np.testing.assert_allclose(other, every, atol=1e-6)
+        np.testing.assert_allclose(other, plain, atol=1e-6)
