@@ -6,7 +6,7 @@ counts the same), and those with others. For following, the others are windows o
 whose package is not in the catalogue, speech and noise are looked up as a stream would be, and the others are the windows along the
 best alignments that turn up: the rivals that a true one has to beat. They are chosen window by window and would make a long weak
 alignment count for too little, so the curve for finding is the mean of the two. The tail (`unknown.py`) is that of the plays told
-of the same recordings, every half minute of them under another of the conditions, of speech and of noise. The confidence
+of the same recordings, every half minute of them under another of the conditions, of speech and of noise, by chance. The confidence
 (`sure.py`) is fitted to what is then told of known and unknown recordings at a loose budget. Unknown means that neither the package
 nor anything that sounds like the recording is in the catalogue: some packages share their music.
 """
@@ -124,13 +124,19 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     aired = {number: encoder.encode(windows(_aired(sound, recipe, studio, random), recipe)) for number, sound in sounds.items()}
     unknown = [(aired[number], library.without(siblings[number])) for number in tracks]
     unknown += [(vectors, library) for vectors in foreign]
-    found = tail([rung for one in unknown for rung in told(*one, evidence, recipe, NEEDED)])
+    own = [*(stored[number] for number in tracks), *(None for _ in foreign)]
+    rungs = [
+        rung
+        for (vectors, view), rows in zip(unknown, own, strict=True)
+        for rung in told(vectors, rows, view, evidence, recipe, NEEDED)
+    ]
+    found = tail(rungs)
     evidence = replace(evidence, tail_offset=found.offset, tail_slope=found.slope)
     hours = sum(len(vectors) for vectors, _ in unknown) * recipe.hop_s / 3600
     say(f"tail: {found.offset:.2f} + {found.slope:.3f} e, {hours:.1f} h, {library.rows} fingerprints")
     for rung in found.rungs:
         model = rung.chances * math.exp(-found.offset - found.slope * rung.needed)
-        say(f"  {rung.needed:g} nats asked for: told {rung.told}, the curve says {model:.1f}")
+        say(f"  {rung.needed:g} nats asked for: told {rung.told}, the curve says {model:.1f}; {rung.shared} share a sound")
     known = [
         (encoder.encode(windows(_excerpt(sound, length_s, condition, recipe, studio, random), recipe)), number)
         for number, sound in sounds.items()

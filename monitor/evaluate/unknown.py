@@ -1,7 +1,8 @@
 """How far unknown audio gets by chance: streams whose recordings the catalogue does not have.
 
 Knows lookups and alignments as the tracker makes them, the plays that the matcher tells, and how their number falls with the
-evidence that is asked for. Knows nothing of encoders or audio.
+evidence that is asked for. What shares a sound with the recording on air is no chance: how often that comes is up to the music,
+not to the number of fingerprints, and it is left out. Knows nothing of encoders or audio.
 """
 
 from __future__ import annotations
@@ -25,11 +26,14 @@ from monitor.core.scoring import score
 from monitor.evaluate.memory import MemoryLibrary
 from monitor.evaluate.remembering import Remembering
 from monitor.evaluate.sure import plays
+from monitor.messages import Play
 from monitor.pipeline.matching import DAY_S, NEIGHBOURS
 
 BATCH = 512
 LEAST_RUNGS = 3
 """Levels at which something must be told before it can be said how that falls."""
+SHARED = 0.55
+"""Mean similarity along a diagonal from which on two recordings share a sound there: a loop, a sample, an instrument's note."""
 
 
 def best_evidence(
@@ -71,6 +75,8 @@ class Rung:
     needed: float
     """Nats."""
     told: int
+    shared: int
+    """Plays left out, because what was told shares a sound with what was on air."""
     chances: float
     """Hops that were heard, times the fingerprints they were compared with."""
 
@@ -85,22 +91,49 @@ class Tail:
 
 
 def told(
-    vectors: NDArray[np.float32], library: MemoryLibrary, evidence: Evidence, recipe: Recipe, needed: Sequence[float]
+    vectors: NDArray[np.float32],
+    own: NDArray[np.float32] | None,
+    library: MemoryLibrary,
+    evidence: Evidence,
+    recipe: Recipe,
+    needed: Sequence[float],
 ) -> list[Rung]:
-    """Match a stream [n, dim] of unknown audio, asking for this much evidence; all the matcher's own rules hold."""
+    """Match a stream [n, dim] of unknown audio, asking for this much evidence; all the matcher's own rules hold.
+
+    Args:
+        vectors: As it was heard.
+        own: Of the recording on air, as they would be stored, if it is one.
+        library: What is looked in.
+        evidence: What a similarity says.
+        recipe: Of the encoder.
+        needed: Nats, one rung each.
+    """
     remembering = Remembering(library)
     plain = replace(evidence, tail_offset=0.0, tail_slope=1.0)
     chances = float(len(vectors)) * library.rows
     rungs = []
     for level in needed:
         per_day = math.exp(-level) * library.rows * DAY_S / recipe.hop_s
-        count = len(plays(vectors, remembering, plain, recipe, per_day=per_day))
-        rungs.append(Rung(needed=level, told=count, chances=chances))
+        every = plays(vectors, remembering, plain, recipe, per_day=per_day)
+        shared = sum(own is not None and shares_sound(play, own, library, recipe) for play in every)
+        rungs.append(Rung(needed=level, told=len(every) - shared, shared=shared, chances=chances))
     return rungs
 
 
+def shares_sound(play: Play, own: NDArray[np.float32], library: MemoryLibrary, recipe: Recipe) -> bool:
+    """Say whether the stretch of a recording that was told is somewhere in another one [n, dim] too, all of it."""
+    first = min(int(play.reference_start_s / recipe.hop_s), library.hops(play.reference_id) - 1)
+    last = max(round(play.reference_end_s / recipe.hop_s), first + LEAST_HOPS)
+    rows = library.fingerprints(play.reference_id, first, min(last, library.hops(play.reference_id)))
+    if len(rows) > len(own):
+        rows, own = own, rows
+    alike = rows @ own.T
+    diagonals = np.lib.stride_tricks.sliding_window_view(alike, len(rows), axis=1).diagonal(axis1=0, axis2=2)
+    return float(diagonals.mean(axis=-1).max()) >= SHARED
+
+
 def tail(rungs: Sequence[Rung]) -> Tail:
-    """Fit how often unknown audio is told to how much evidence is asked for: Poisson counts, by maximum likelihood.
+    """Fit how often unknown audio is told by chance to how much evidence is asked for: Poisson counts, by maximum likelihood.
 
     What is counted is what the budget is about, plays that are told and not taken back. Block maxima of the evidence, which were
     counted before, are told three times as often as plays: a chance likeness is mostly broken off within seconds, and then it must
@@ -112,6 +145,7 @@ def tail(rungs: Sequence[Rung]) -> Tail:
     levels = sorted({rung.needed for rung in rungs})
     counts = np.array([sum(rung.told for rung in rungs if rung.needed == level) for level in levels], float)
     chances = np.array([sum(rung.chances for rung in rungs if rung.needed == level) for level in levels])
+    shared = [sum(rung.shared for rung in rungs if rung.needed == level) for level in levels]
     if np.count_nonzero(counts) < LEAST_RUNGS:
         raise ValueError(f"plays of unknown audio were told at {np.count_nonzero(counts)} of {len(levels)} levels")
     needed = np.array(levels)
@@ -126,5 +160,8 @@ def tail(rungs: Sequence[Rung]) -> Tail:
     return Tail(
         offset=float(found[0]),
         slope=float(found[1]),
-        rungs=tuple(Rung(needed=level, told=int(n), chances=float(c)) for level, n, c in zip(levels, counts, chances, strict=True)),
+        rungs=tuple(
+            Rung(needed=level, told=int(count), shared=same, chances=float(chance))
+            for level, count, same, chance in zip(levels, counts, shared, chances, strict=True)
+        ),
     )
