@@ -279,7 +279,7 @@ class Tracker:
         """
         recent = [*self._live, *(past for past in self._past if past.last_hop > found.hop - SPAN)]
         whole = self._is_whole(found)
-        needed = self._evidence.asked(self._needed.whole if whole else self._needed.anywhere, found.similarity)
+        needed = self._needed.whole if whole else self._evidence.asked(self._needed.anywhere, found.similarity)
         if found.evidence < needed:
             if not recent and self._worth_a_long_look(found):
                 self._begin(found, recent, self._needed.anywhere * LONG_FACTOR)

@@ -27,6 +27,8 @@ NEIGHBOURS = 8
 """Places looked up for each fingerprint: enough for a recording that repeats itself a few times, or has a few re-issues."""
 WHOLE_PLACES = 3
 """Places at which a short recording counts as heard whole: it may be a hop early or late."""
+LEAST_WHOLE = 15.0
+"""Nats that are asked of a short recording at least, however few of them there are: what less would do was not measured."""
 DAY_S = 86400.0
 
 
@@ -56,7 +58,7 @@ class Matcher:
         wholes = WHOLE_PLACES * library.shorter(SPAN)
         self._needed = Needed(
             anywhere=self._evidence.needed(library.rows, per_hop),
-            whole=self._evidence.needed(wholes, per_hop),
+            whole=max(self._evidence.needed(wholes, per_hop), LEAST_WHOLE),
             places=library.rows,
             wholes=wholes,
         )

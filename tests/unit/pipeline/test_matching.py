@@ -10,7 +10,7 @@ import pytest
 from monitor.core.recipe import Recipe
 from monitor.facts import BatchMatched, DecoyHeard, Fact
 from monitor.messages import Embeddings, EventKind, PlayEvent
-from monitor.pipeline.matching import Matcher
+from monitor.pipeline.matching import LEAST_WHOLE, Matcher
 from monitor.settings import MatcherSettings
 from tests.unit.core.stories import EVIDENCE, Air, Shelf, plays_of, recording
 
@@ -65,6 +65,14 @@ def test_how_a_stream_is_cut_into_batches_does_not_matter() -> None:
     for one, other in zip(at_once, events, strict=True):
         for name, value in asdict(one.play).items():
             assert getattr(other.play, name) == (pytest.approx(value, abs=1e-4) if isinstance(value, float) else value)
+
+
+def test_a_few_short_recordings_are_not_told_for_next_to_nothing() -> None:
+    """Two jingles compete in six places: at a loose budget the tail would ask for nothing at all."""
+    few = Shelf.of({1: SONG, 2: recording(3, 3), 3: recording(4, 3)})
+    many = Shelf.of({1: SONG, **{number: recording(number, 3) for number in range(2, 200)}})
+    assert matcher_of(few, false_alarms_per_day=1000.0).needed_both[1] == LEAST_WHOLE
+    assert matcher_of(many).needed_both[1] > LEAST_WHOLE
 
 
 def station(seed: int) -> np.ndarray:
