@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import gc
 import os
+import resource
 import signal
 import sys
 import time
@@ -347,6 +348,17 @@ def open_source(settings: StreamSettings, recipe: Recipe, tell: Callable[[Fact],
     return FfmpegSource(settings, recipe, tell)
 
 
+def _make_room_for_decoders() -> None:
+    """Let a decoder cost a few descriptors, which there are enough of, and no thread.
+
+    Python waits for each child in a thread of its own until 3.12 does as here; a shell's limit of 1024 descriptors is 340 stations.
+    """
+    most = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (most, most))
+    if sys.version_info < (3, 12):
+        asyncio.set_child_watcher(asyncio.PidfdChildWatcher())
+
+
 def _share_the_lock() -> None:
     """Let the threads take turns at Python's lock, and no collection of garbage hold it for long.
 
@@ -374,6 +386,7 @@ def run(path: Path) -> None:
     """
     settings = config.load(path)
     masker = logs.setup(settings.log, environ=os.environ, secrets=config.secrets(settings), out=sys.stdout)
+    _make_room_for_decoders()
     asyncio.run(Daemon(path, settings, keep_secret=masker.add).run())
 
 
