@@ -390,21 +390,37 @@ async def fast_sender(world: World) -> Row:
 
 
 def _rtmp(case: str, fault: str, for_s: float) -> Case:
-    async def run(world: World) -> Row:
+    def make(world: World) -> Rtmp:
         folder = world.folder / f"rtmp-{fault}"
         folder.mkdir()
-        server = Rtmp(folder, world.files["mp3"])
+        return Rtmp(folder, world.files["mp3"])
+
+    return _served(Row(case=case, source="RTMP, nginx"), f"rtmp-{fault}", make, fault, for_s)
+
+
+def _rtsp(case: str, fault: str, for_s: float) -> Case:
+    def make(world: World) -> Rtsp:
+        return Rtsp(world.files["mp3"])
+
+    return _served(Row(case=case, source="RTSP, GStreamer"), f"rtsp-{fault}", make, fault, for_s)
+
+
+def _served(row: Row, name: str, make: Callable[[World], Rtmp | Rtsp], fault: str, for_s: float) -> Case:
+    """Return a case with a server of one kind behind a proxy that can stall it."""
+
+    async def run(world: World) -> Row:
+        server = make(world)
         await asyncio.to_thread(server.start)
         try:
             async with (
                 TcpProxy(server.port) as proxy,
-                Listener(stream(folder.name, server.url(proxy.port)), world.folder) as listener,
+                Listener(stream(name, server.url(proxy.port)), world.folder) as listener,
             ):
 
                 async def begin() -> None:
                     if fault == "freeze":
                         proxy.set(Fault.FREEZE)
-                    elif fault == "publisher":
+                    elif fault == "publisher" and isinstance(server, Rtmp):
                         server.leave()
                     else:
                         server.stop()
@@ -414,45 +430,13 @@ def _rtmp(case: str, fault: str, for_s: float) -> Case:
                 async def mend() -> None:
                     if fault == "freeze":
                         proxy.set(Fault.NONE)
-                    elif fault == "publisher":
+                    elif fault == "publisher" and isinstance(server, Rtmp):
                         server.publish()
                     else:
                         server.stop()
                         await asyncio.to_thread(server.start)
 
-                return await observe(world, Row(case=case, source="RTMP, nginx"), listener, begin, mend, for_s=for_s)
-        finally:
-            server.stop()
-
-    return run
-
-
-def _rtsp(case: str, fault: str, for_s: float) -> Case:
-    async def run(world: World) -> Row:
-        server = Rtsp(world.files["mp3"])
-        await asyncio.to_thread(server.start)
-        try:
-            async with (
-                TcpProxy(server.port) as proxy,
-                Listener(stream(f"rtsp-{fault}", server.url(proxy.port)), world.folder) as listener,
-            ):
-
-                async def begin() -> None:
-                    if fault == "freeze":
-                        proxy.set(Fault.FREEZE)
-                        return
-                    server.stop()
-                    if fault == "path":
-                        await asyncio.to_thread(server.start, "another")
-
-                async def mend() -> None:
-                    if fault == "freeze":
-                        proxy.set(Fault.NONE)
-                        return
-                    server.stop()
-                    await asyncio.to_thread(server.start)
-
-                return await observe(world, Row(case=case, source="RTSP, GStreamer"), listener, begin, mend, for_s=for_s)
+                return await observe(world, row, listener, begin, mend, for_s=for_s)
         finally:
             server.stop()
 
