@@ -116,7 +116,7 @@ def load(table: Table, previous: Snapshot | None = None, *, threads: int = THREA
     """
     rows = Rows(table)
     on_gpu = gpus() > 0
-    large = rows.live > (exact_limit() if exact_rows is None else exact_rows)
+    large = _is_large(rows, exact_rows)
     main = _reusable(previous, rows, large=large)
     if main is None and large:
         main = _compressed(rows)
@@ -157,12 +157,15 @@ def exact_limit() -> int:
     return GPU_EXACT_ROWS if gpus() else EXACT_ROWS
 
 
+def _is_large(rows: Rows, exact_rows: int | None) -> bool:
+    return rows.live > (exact_limit() if exact_rows is None else exact_rows)
+
+
 def stale(table: Table, *, exact_rows: int | None = None) -> bool:
     """Say whether the compressed index of a large catalogue is missing or has too long a tail: time for `build`."""
     rows = Rows(table)
     stop = ivfpq.covered(table)
-    large = rows.live > (exact_limit() if exact_rows is None else exact_rows)
-    return large and too_long(rows.live_in(stop, table.rows), rows.live_in(0, stop))
+    return _is_large(rows, exact_rows) and too_long(rows.live_in(stop, table.rows), rows.live_in(0, stop))
 
 
 def build(table: Table) -> object:
