@@ -10,6 +10,7 @@ evidence turned: the running sum from one hop to the next, its highest point so 
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -158,7 +159,8 @@ class LivePlay:
         self._alike_sum = float(similarity[inside][good].sum())
         self._alike_count = int(good.sum())
         heard_at = np.flatnonzero(heard.present[inside])
-        self._levels = list(zip((hops[inside][heard_at]).tolist(), similarity[inside][heard_at].tolist(), strict=True))
+        self._level_hops = array("q", hops[inside][heard_at].tolist())
+        self._levels = array("d", similarity[inside][heard_at].tolist())
         clear = (np.flatnonzero(good) + len(nats) - taken)[-FITTED:]
         near = [round(self.line.at(hop)) for hop in hops[clear].tolist()]
         if near:
@@ -197,7 +199,8 @@ class LivePlay:
         """Take the next fingerprint and its context, [1 + NEAREST, dim], held against the play's place at that hop."""
         own, nats = window.similarity, window.nats
         self.now = window.stored, own
-        self._levels.append((hop, own))
+        self._level_hops.append(hop)
+        self._levels.append(own)
         self.total += nats
         if nats > 0:
             self._alike_sum += own
@@ -229,6 +232,13 @@ class LivePlay:
     def finished(self, hops: float) -> bool:
         """Say whether the recording was heard to its end, or within so many hops of it."""
         return self.references.hops(self.reference_id) - self.line.at(self.last_hop) <= hops
+
+    def rest(self) -> None:
+        """Keep only where it was: what is asked of a play that is over and was told so."""
+        self.now = None
+        self.rivals = []
+        for kept in (self._points, self._level_hops, self._levels):
+            del kept[:]
 
     @property
     def nats(self) -> float:
@@ -356,7 +366,8 @@ class LivePlay:
     def edges(self) -> tuple[float, float]:
         """How much of its first and of its last window the recording fills: the less alike, beside the others, the less."""
         usual = _median(np.array(self._inside() or [1.0]))
-        levels = dict((*self._levels[:EDGE], *self._levels[-EDGE:]))
+        ends = slice(None, EDGE), slice(-EDGE, None)
+        levels = {hop: own for end in ends for hop, own in zip(self._level_hops[end], self._levels[end], strict=True)}
         filled = [
             FILLED[0] + FILLED[1] * levels.get(hop, 0.6 * usual) / max(usual, 1e-3) for hop in (self.first_hop, self.last_hop)
         ]
@@ -372,7 +383,8 @@ class LivePlay:
         return min(inside[1:3]) < least, min(inside[-3:-1]) < least
 
     def _inside(self) -> list[float]:
-        return [level for hop, level in self._levels if self.first_hop <= hop <= self.last_hop]
+        levels = zip(self._level_hops, self._levels, strict=True)
+        return [level for hop, level in levels if self.first_hop <= hop <= self.last_hop]
 
     @property
     def usage(self) -> Usage:

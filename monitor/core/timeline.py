@@ -24,6 +24,7 @@ lies between two positions stays what it was.
 
 from __future__ import annotations
 
+from array import array
 from bisect import bisect_right
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,7 +36,7 @@ BLOCK_S = 5.0
 FLOOR_S = 0.15
 """Half a chunk of sound plus what a resampler and a decoder hold back: no anchor is better than this."""
 KEEP_BLOCKS = 2160
-"""Three hours of blocks, some 0.3 MB a stream; what is older is placed by the oldest block kept."""
+"""Three hours of blocks, 0.1 MB a stream; what is older is placed by the oldest block kept."""
 SETTLED_S = 2.0
 """A server's buffer comes within so long of connecting; how late sound comes after that is the network's."""
 PAUSE_S = 1.0
@@ -52,18 +53,52 @@ LOST_S = (0.1, 3600.0)
 """What a counter may run ahead of the sound: less is rounding, more is another counter."""
 
 
-@dataclass(slots=True, kw_only=True)
-class _Block:
-    """The lateness of one stretch of one connection."""
+class _Blocks:
+    """The lateness of stretches of connections, oldest first, in columns that take all their memory at once."""
 
-    epoch: int
-    position: int
-    least_s: float
-    most_s: float
-    settled_s: float
-    """The most after the server's buffer was through."""
-    paused: bool
-    """No sound had come for a while before it."""
+    def __init__(self, room: int) -> None:
+        self.count = 0
+        self._room = room
+        self.epoch = array("q", bytes(8 * room))
+        self.position = array("q", bytes(8 * room))
+        self.least_s = array("d", bytes(8 * room))
+        self.most_s = array("d", bytes(8 * room))
+        self.settled_s = array("d", bytes(8 * room))
+        """The most after the server's buffer was through."""
+        self.paused = array("b", bytes(room))
+        """No sound had come for a while before it."""
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another."""
+        return self.count == self._room
+
+    def add(self, *, epoch: int, position: int, late_s: float, settled_s: float, paused: bool) -> None:
+        """Begin a block; one that reads meanwhile does not see it before it is whole."""
+        at = self.count
+        self.epoch[at], self.position[at], self.paused[at] = epoch, position, paused
+        self.least_s[at] = self.most_s[at] = late_s
+        self.settled_s[at] = settled_s
+        self.count = at + 1
+
+    def widen(self, late_s: float, settled_s: float) -> None:
+        """Take more into the newest block."""
+        at = self.count - 1
+        self.least_s[at] = min(self.least_s[at], late_s)
+        self.most_s[at] = max(self.most_s[at], late_s)
+        self.settled_s[at] = max(self.settled_s[at], settled_s)
+
+    def tail(self, count: int) -> _Blocks:
+        """Return a copy of the newest, with the same room."""
+        copy = _Blocks(self._room)
+        kept = slice(self.count - count, self.count)
+        for name in ("epoch", "position", "least_s", "most_s", "settled_s", "paused"):
+            getattr(copy, name)[:count] = getattr(self, name)[kept]
+        copy.count = count
+        return copy
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -83,7 +118,7 @@ class Timeline:
         self._hop = hop_samples
         self._block_samples = round(BLOCK_S * rate_hz)
         self._reach = max(round(horizon_s / BLOCK_S / 2), 1)
-        self._blocks: list[_Block] = []
+        self._blocks = _Blocks(KEEP_BLOCKS + KEEP_BLOCKS // 8)
         self._anchors: list[_Anchor] = []
         self._wall_s = 0.0
         """UTC minus the monotonic clock, as last told."""
@@ -151,29 +186,19 @@ class Timeline:
         """Note that the sound of the current connection up to position `end` has arrived by now."""
         late_s = now_s - end / self._rate_hz
         settled_s = late_s if now_s - self._began_s >= SETTLED_S else float("-inf")
-        last = self._blocks[-1] if self._blocks else None
-        if last is not None and abs(wall_minus_monotonic_s - self._wall_s) > WALL_STEP_S:
+        blocks = self._blocks
+        newest = len(blocks) - 1
+        if blocks and abs(wall_minus_monotonic_s - self._wall_s) > WALL_STEP_S:
             self._steps = [*self._steps[-99:], (self._end, wall_minus_monotonic_s - self._wall_s)]
         self._wall_s = wall_minus_monotonic_s
-        same = last is not None and last.epoch == self._epoch
+        same = bool(blocks) and blocks.epoch[newest] == self._epoch
         paused = same and now_s - self._last_s >= PAUSE_S
-        if last is None or not same or paused or end >= last.position + self._block_samples:
-            self._blocks.append(
-                _Block(
-                    epoch=self._epoch,
-                    position=self._end,
-                    least_s=late_s,
-                    most_s=late_s,
-                    settled_s=settled_s,
-                    paused=paused,
-                )
-            )
-            if len(self._blocks) > 2 * KEEP_BLOCKS:
-                self._blocks = self._blocks[KEEP_BLOCKS:]  # a new list: another thread may be reading the old one
+        if not same or paused or end >= blocks.position[newest] + self._block_samples:
+            if blocks.full:
+                blocks = self._blocks = blocks.tail(KEEP_BLOCKS)  # a new one: another thread may be reading the old one
+            blocks.add(epoch=self._epoch, position=self._end, late_s=late_s, settled_s=settled_s, paused=paused)
         else:
-            last.least_s = min(last.least_s, late_s)
-            last.most_s = max(last.most_s, late_s)
-            last.settled_s = max(last.settled_s, settled_s)
+            blocks.widen(late_s, settled_s)
         self._end, self._last_s = end, now_s
 
     def utc_s(self, position: int) -> tuple[float, float]:
@@ -189,27 +214,28 @@ class Timeline:
         blocks = self._blocks
         if not blocks:
             raise LookupError("no sound has been heard yet")
-        at = max(bisect_right(blocks, position, key=lambda block: block.position) - 1, 0)
+        at = max(bisect_right(blocks.position, position, 0, len(blocks)) - 1, 0)
         utc_s, uncertainty_s = self._by_arrival(blocks, at, position)
-        stated = self._by_statement(blocks[at].epoch, position, utc_s)
+        stated = self._by_statement(blocks.epoch[at], position, utc_s)
         if stated is not None:
             return stated
         # The wall clock was wrong before a step or is now; which nobody can tell.
         return utc_s, uncertainty_s + abs(sum(size_s for stepped, size_s in self._steps if stepped > position))
 
-    def _by_arrival(self, blocks: list[_Block], at: int, position: int) -> tuple[float, float]:
+    def _by_arrival(self, blocks: _Blocks, at: int, position: int) -> tuple[float, float]:
         near, doubt_s = self._near(blocks, at)
-        minima_s = sorted(block.least_s for block in near)
+        minima_s = sorted(blocks.least_s[near])
         # How close to the envelope the sound usually comes: the median of the minima of the horizon's parts, so that neither one
         # burst nor the rhythm of segments counts as doubt. While there are no parts yet, all that came after the server's buffer.
-        size = min(len(near) // 4, 6)
+        size = min((near.stop - near.start) // 4, 6)
         if size:
-            parts_s = sorted(min(block.least_s for block in near[i : i + size]) for i in range(0, len(near), size))
+            least_s = blocks.least_s[near]
+            parts_s = sorted(min(least_s[i : i + size]) for i in range(0, len(least_s), size))
             usual_s = parts_s[len(parts_s) // 2]
         else:
-            usual_s = max(block.settled_s for block in near)
+            usual_s = max(blocks.settled_s[near])
             if usual_s == float("-inf"):
-                usual_s = max(block.most_s for block in near)
+                usual_s = max(blocks.most_s[near])
         uncertainty_s = FLOOR_S + max(usual_s - minima_s[0], 0.0) + doubt_s
         return position / self._rate_hz + minima_s[0] + self._wall_s, uncertainty_s
 
@@ -232,44 +258,44 @@ class Timeline:
             return None
         return utc_s, FLOOR_S + (offsets_s[-1] - offsets_s[0]) / 2
 
-    def _near(self, blocks: list[_Block], at: int) -> tuple[list[_Block], float]:
-        """Return the blocks of the same connection within the horizon and between the steps around, and what is undecided."""
+    def _near(self, blocks: _Blocks, at: int) -> tuple[slice, float]:
+        """Return which blocks are of the same connection within the horizon and between the steps around, and what is undecided."""
         first, doubt_s = at, 0.0
-        while first > max(at - self._reach, 0) and blocks[first - 1].epoch == blocks[at].epoch:
+        while first > max(at - self._reach, 0) and blocks.epoch[first - 1] == blocks.epoch[at]:
             step_s, judged = self._step_s(blocks, first)
             if judged and step_s > STEP_S:
                 break
             doubt_s += 0.0 if judged else max(step_s, 0.0)
             first -= 1
         last = at + 1
-        while last < min(at + self._reach + 1, len(blocks)) and blocks[last].epoch == blocks[at].epoch:
+        while last < min(at + self._reach + 1, len(blocks)) and blocks.epoch[last] == blocks.epoch[at]:
             step_s, judged = self._step_s(blocks, last)
             if judged and step_s > STEP_S:
                 break
             last += 1
-        return blocks[first:last], doubt_s
+        return slice(first, last), doubt_s
 
-    def _step_s(self, blocks: list[_Block], at: int) -> tuple[float, bool]:
+    def _step_s(self, blocks: _Blocks, at: int) -> tuple[float, bool]:
         """Return by how much the envelope rose over the pause before a block, and whether enough was heard since to say so."""
-        if not blocks[at].paused:
+        if not blocks.paused[at]:
             return 0.0, True
         span = round(JUDGED_S * self._rate_hz)
-        border, epoch = blocks[at].position, blocks[at].epoch
+        border, epoch = blocks.position[at], blocks.epoch[at]
 
         def least_s(start: int, step: int, inside: Callable[[int], bool]) -> float:
             found_s, i = float("inf"), start
-            while 0 <= i < len(blocks) and blocks[i].epoch == epoch and inside(blocks[i].position):
-                found_s = min(found_s, blocks[i].least_s)
+            while 0 <= i < len(blocks) and blocks.epoch[i] == epoch and inside(blocks.position[i]):
+                found_s = min(found_s, blocks.least_s[i])
                 i += step
             return found_s
 
         before_s = least_s(at - 1, -1, lambda position: position > border - span)
         after_s = least_s(at, 1, lambda position: position < border + self._reach * self._block_samples)
-        judged = blocks[-1].epoch != epoch or self._end - border >= span
+        judged = blocks.epoch[len(blocks) - 1] != epoch or self._end - border >= span
         return after_s - before_s, judged
 
     def _least_s(self, at: int) -> float:
-        return min(block.least_s for block in self._near(self._blocks, at)[0])
+        return min(self._blocks.least_s[self._near(self._blocks, at)[0]])
 
     def _on_grid(self, position: int) -> int:
         return -(-position // self._hop) * self._hop

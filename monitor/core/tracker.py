@@ -207,7 +207,11 @@ class Tracker:
             if names != play.told and all(play is not one for _, one in saying):
                 saying.append((EventKind.UPDATED, play))
             play.told = names
-        return [self._event(kind, play) for kind, play in saying]
+        said = [self._event(kind, play) for kind, play in saying]
+        for kind, play in saying:
+            if kind is EventKind.ENDED:
+                play.rest()
+        return said
 
     def _follow(self, hop: int) -> None:
         """Decide what becomes of the plays now that they have heard."""
