@@ -233,7 +233,7 @@ class LivePlay:
         """Say whether the recording was heard to its end, or within so many hops of it."""
         return self.references.hops(self.reference_id) - self.line.at(self.last_hop) <= hops
 
-    def rest(self) -> None:
+    def forget_details(self) -> None:
         """Keep only where it was: what is asked of a play that is over and was told so."""
         self.now = None
         self.rivals = []

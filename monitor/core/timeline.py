@@ -36,7 +36,7 @@ BLOCK_S = 5.0
 FLOOR_S = 0.15
 """Half a chunk of sound plus what a resampler and a decoder hold back: no anchor is better than this."""
 KEEP_BLOCKS = 2160
-"""Three hours of blocks, 0.1 MB a stream; what is older is placed by the oldest block kept."""
+"""Three hours of blocks, 0.1 MB a stream; what is older is placed by the oldest block kept. Twice as many stated times are kept."""
 SETTLED_S = 2.0
 """A server's buffer comes within so long of connecting; how late sound comes after that is the network's."""
 PAUSE_S = 1.0
@@ -57,7 +57,7 @@ class _Blocks:
     """The lateness of stretches of connections, oldest first, in columns that take all their memory at once."""
 
     def __init__(self, room: int) -> None:
-        self.count = 0
+        self._count = 0
         self._room = room
         self.epoch = array("q", bytes(8 * room))
         self.position = array("q", bytes(8 * room))
@@ -69,24 +69,24 @@ class _Blocks:
         """No sound had come for a while before it."""
 
     def __len__(self) -> int:
-        return self.count
+        return self._count
 
     @property
     def full(self) -> bool:
         """Whether there is no room for another."""
-        return self.count == self._room
+        return self._count == self._room
 
     def add(self, *, epoch: int, position: int, late_s: float, settled_s: float, paused: bool) -> None:
         """Begin a block; one that reads meanwhile does not see it before it is whole."""
-        at = self.count
+        at = self._count
         self.epoch[at], self.position[at], self.paused[at] = epoch, position, paused
         self.least_s[at] = self.most_s[at] = late_s
         self.settled_s[at] = settled_s
-        self.count = at + 1
+        self._count = at + 1
 
     def widen(self, late_s: float, settled_s: float) -> None:
         """Take more into the newest block."""
-        at = self.count - 1
+        at = self._count - 1
         self.least_s[at] = min(self.least_s[at], late_s)
         self.most_s[at] = max(self.most_s[at], late_s)
         self.settled_s[at] = max(self.settled_s[at], settled_s)
@@ -94,10 +94,10 @@ class _Blocks:
     def tail(self, count: int) -> _Blocks:
         """Return a copy of the newest, with the same room."""
         copy = _Blocks(self._room)
-        kept = slice(self.count - count, self.count)
+        kept = slice(self._count - count, self._count)
         for name in ("epoch", "position", "least_s", "most_s", "settled_s", "paused"):
             getattr(copy, name)[:count] = getattr(self, name)[kept]
-        copy.count = count
+        copy._count = count
         return copy
 
 
@@ -224,20 +224,20 @@ class Timeline:
 
     def _by_arrival(self, blocks: _Blocks, at: int, position: int) -> tuple[float, float]:
         near, doubt_s = self._near(blocks, at)
-        minima_s = sorted(blocks.least_s[near])
+        least_s = blocks.least_s[near]
+        envelope_s = min(least_s)
         # How close to the envelope the sound usually comes: the median of the minima of the horizon's parts, so that neither one
         # burst nor the rhythm of segments counts as doubt. While there are no parts yet, all that came after the server's buffer.
-        size = min((near.stop - near.start) // 4, 6)
+        size = min(len(least_s) // 4, 6)
         if size:
-            least_s = blocks.least_s[near]
             parts_s = sorted(min(least_s[i : i + size]) for i in range(0, len(least_s), size))
             usual_s = parts_s[len(parts_s) // 2]
         else:
             usual_s = max(blocks.settled_s[near])
             if usual_s == float("-inf"):
                 usual_s = max(blocks.most_s[near])
-        uncertainty_s = FLOOR_S + max(usual_s - minima_s[0], 0.0) + doubt_s
-        return position / self._rate_hz + minima_s[0] + self._wall_s, uncertainty_s
+        uncertainty_s = FLOOR_S + max(usual_s - envelope_s, 0.0) + doubt_s
+        return position / self._rate_hz + envelope_s + self._wall_s, uncertainty_s
 
     def _by_statement(self, epoch: int, position: int, arrived_utc_s: float) -> tuple[float, float] | None:
         """Place a position by the station's own times: by those around it that agree; None where there are none to be believed."""

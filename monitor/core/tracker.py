@@ -200,7 +200,10 @@ class Tracker:
         return bool(self._live) or any(past.last_hop > hop - SPAN for past in self._past)
 
     def _said(self) -> list[PlayEvent]:
-        """Put what there is to say into events, each play's names as they are known at the end of this step."""
+        """Put what there is to say into events, each play's names as they are known at the end of this step.
+
+        Of a play that is told to be over, only then is forgotten what it was told from.
+        """
         saying, self._saying = self._saying, []
         for play in self._live:
             names = (play.reference_id, play.alternatives)
@@ -210,7 +213,7 @@ class Tracker:
         said = [self._event(kind, play) for kind, play in saying]
         for kind, play in saying:
             if kind is EventKind.ENDED:
-                play.rest()
+                play.forget_details()
         return said
 
     def _follow(self, hop: int) -> None:

@@ -72,7 +72,7 @@ class Announcer:
             start_utc_s=start_utc_s,
             end_utc_s=end_utc_s,
             uncertainty_s=clock_s + start_doubt_s(play),
-            end_uncertainty_s=end_clock_s + (BLENDED_OFF_S if play.end_blended else END_OFF_S),
+            end_uncertainty_s=end_clock_s + end_doubt_s(play),
             detected_utc_s=detected_utc_s,
             play=play,
             reference=reference,
@@ -103,3 +103,8 @@ def start_doubt_s(play: Play) -> float:
     early_s = play.reference_start_s / play.speed
     found_s = BLENDED_OFF_S if play.start_blended else START_OFF_S
     return max(found_s, early_s if early_s <= UNHEARD_S else 0.0)
+
+
+def end_doubt_s(play: Play) -> float:
+    """Return the same of its end."""
+    return BLENDED_OFF_S if play.end_blended else END_OFF_S

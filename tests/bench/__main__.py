@@ -10,6 +10,7 @@ import time
 from pathlib import Path
 
 from monitor.cli.common import wait_without_spinning
+from tests.bench.processes import stop_in_order
 from tests.bench.stopwatch import load
 
 PARTS = ("encode", "extract", "lookup", "track", "build", "identify", "live")
@@ -32,6 +33,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="tiny sizes: whether it runs, not how fast it is")
     parser.add_argument("--note", default="", help="a line for the head of the page")
     arguments = parser.parse_args()
+    stop_in_order()
     wait_without_spinning()  # as the commands that are measured do
     from tests.bench.machine import describe
     from tests.bench.material import Material

@@ -1,8 +1,10 @@
-"""CPU and memory of processes, as /proc tells."""
+"""CPU and memory of processes, as /proc tells; and how one of ours is stopped."""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,6 +31,11 @@ def children(parent: int) -> list[int]:
             if int(fields[1]) == parent:
                 found.append(int(path.parent.name))
     return found
+
+
+def stop_in_order() -> None:
+    """Let a SIGTERM end this process as an error would, so that what it started is stopped too."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))
 
 
 def memory_mb(process: int) -> float:

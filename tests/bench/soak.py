@@ -8,8 +8,6 @@ slope of a straight line through the samples, the first minutes left out, in whi
 from __future__ import annotations
 
 import argparse
-import signal
-import sys
 import tempfile
 import time
 from dataclasses import dataclass
@@ -118,7 +116,7 @@ def main() -> None:
     parser.add_argument("--streams", type=int, default=300, help="(default: %(default)s)")
     parser.add_argument("--minutes", type=float, default=60.0, help="(default: %(default)s)")
     arguments = parser.parse_args()
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit("stopped"))  # what was started is stopped then too
+    processes.stop_in_order()
     wait_without_spinning()  # as the commands that are measured do
     from tests.bench.machine import describe
     from tests.bench.material import Material

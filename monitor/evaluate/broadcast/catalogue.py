@@ -1,7 +1,8 @@
-"""The catalogue of a run: the split's known recordings, the made spots and jingles, and impostors up to the size asked for.
+"""The catalogue of a run: the split's known recordings, the made spots and jingles, and others up to the size asked for.
 
 Knows the format that `catalog/` hands to `index/`, so that the search is the product's own, exact or compressed; and asks
-`catalog/` what real ones share with each other, as when they are added. Impostors share nothing.
+`catalog/` what those share that are played, as when they are added. The others are recordings made of sound as far as
+there are any, and then impostors.
 """
 
 from __future__ import annotations
@@ -9,7 +10,9 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -34,6 +37,8 @@ class Catalogue:
     library: Library
     stored: Mapping[str, NDArray[np.float32]]
     """Fingerprints of what is played, by name."""
+    unplayed: int
+    """Recordings made of sound that are never played."""
     names: Mapping[int, str]
 
     @property
@@ -43,16 +48,34 @@ class Catalogue:
 
 
 def build(
-    stored: Mapping[str, NDArray[np.float32]], impostors: Impostors, *, recordings: int, folder: Path, recipe: Recipe, seed: int
+    stored: Mapping[str, NDArray[np.float32]],
+    unplayed: Mapping[str, NDArray[Any]],
+    impostors: Impostors,
+    *,
+    recordings: int,
+    folder: Path,
+    recipe: Recipe,
+    seed: int,
 ) -> Catalogue:
-    """Write the fingerprints into the folder, real ones first, and load them as the daemon does."""
+    """Write the fingerprints into the folder and load them as the daemon does.
+
+    Args:
+        stored: What is played, by name.
+        unplayed: What is not, by name; as many of these as there is room for.
+        impostors: Makes the rest.
+        recordings: Size of the catalogue.
+        folder: Where it is kept.
+        recipe: Of the encoder.
+        seed: Of the impostors' lengths.
+    """
     random = np.random.default_rng(seed)
     path = folder / "fingerprints-0.f16"
-    names = [*stored, *(f"{IMPOSTOR} {number + 1}" for number in range(recordings - len(stored)))]
+    real = {**stored, **dict(islice(unplayed.items(), max(recordings - len(stored), 0)))}
+    names = [*real, *(f"{IMPOSTOR} {number + 1}" for number in range(recordings - len(real)))]
     hops: list[int] = []
     with path.open("wb") as file:
         for name in names:
-            rows = stored.get(name)
+            rows = real.get(name)
             if rows is None:
                 rows = impostors.recording(int(random.uniform(*IMPOSTOR_S) / recipe.hop_s))
             file.write(rows.astype(np.float16).tobytes())
@@ -70,11 +93,11 @@ def build(
         references={at: Reference(id=at, path=name, duration_s=hops[at - 1] * recipe.hop_s) for at, name in enumerate(names, 1)},
     )
     library = faiss_store.load(table)
-    return Catalogue(library=library, stored=stored, names=dict(enumerate(names, 1)))
+    return Catalogue(library=library, stored=stored, unplayed=len(real) - len(stored), names=dict(enumerate(names, 1)))
 
 
 def _kin(stored: Mapping[str, NDArray[np.float32]], folder: Path, recipe: Recipe) -> dict[int, tuple[Kinship, ...]]:
-    """Return what the real ones share, by id; ids count from 1 in their order."""
+    """Return what those that are played share, by id; ids count from 1 in their order."""
     shutil.rmtree(folder, ignore_errors=True)
     with Writer(folder, recipe, create=True) as store:
         for number, (name, rows) in enumerate(stored.items(), 1):

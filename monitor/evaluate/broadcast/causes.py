@@ -39,7 +39,7 @@ def causes(verdicts: Sequence[Verdict], stored: Mapping[str, NDArray[np.float32]
 
     Args:
         verdicts: Scenes in which nothing is known.
-        stored: Fingerprints of known recordings and of strangers, by name.
+        stored: Fingerprints of all that was told or heard, but impostors, by name.
         recipe: Of the encoder.
     """
     return [_cause(told, verdict.scene, stored, recipe) for verdict in verdicts for told in verdict.false]

@@ -31,8 +31,8 @@ from monitor.pipeline.ports import Encoder
 
 VERSION = 2
 """Raise it when the same scene sounds different: rendering, processing or coding was changed."""
-AHEAD = 2
-"""Scenes in the making: four minutes are 8 MB when sent, and 150 MB while they are mixed."""
+STUDIOS = 2
+"""Scenes in the making at a time: four minutes are 8 MB when sent, and 150 MB while they are mixed."""
 Sent = tuple[NDArray[np.float32], NDArray[np.uint32]]
 """Mono sound [n] at the recipe's rate, and its Chromaprint."""
 
@@ -53,7 +53,7 @@ class Heard:
 def hear(
     programme: Programme, desk: Desk, encoder: Encoder, recipe: Recipe, folder: Path, *, chromaprint: Sequence[str] = ()
 ) -> Iterator[Heard]:
-    """Yield every scene as it is heard; the next is rendered and sent while one is encoded.
+    """Yield every scene as it is heard; the next ones are rendered and sent while one is encoded.
 
     Args:
         programme: The scenes.
@@ -66,11 +66,11 @@ def hear(
     folder.mkdir(parents=True, exist_ok=True)
     sent = [folder / _name("sent", scene, programme, scene.condition in chromaprint) for scene in programme.scenes]
     paths = [folder / _name("heard", scene, programme, scene.condition in chromaprint, recipe.hash) for scene in programme.scenes]
-    with ThreadPoolExecutor(1, thread_name_prefix="studio") as studio:
+    with ThreadPoolExecutor(STUDIOS, thread_name_prefix="studio") as studio:
         ahead: dict[int, Future[Sent]] = {}
         try:
             for number, (scene, path) in enumerate(zip(programme.scenes, paths, strict=True)):
-                for later in range(number, min(number + AHEAD, len(paths))):
+                for later in range(number, min(number + 1 + STUDIOS, len(paths))):
                     if later not in ahead and not paths[later].exists():
                         wanted = programme.scenes[later]
                         chroma = wanted.condition in chromaprint
@@ -96,11 +96,11 @@ def _sent(desk: Desk, scene: Scene, recipe: Recipe, path: Path, *, chroma: bool)
         file = send(desk.mix(scene), scene.chain, scene.codec, Path(folder))
         printed = raw_chromaprint(file) if chroma else np.zeros(0, np.uint32)
         samples = np.concatenate(list(decode(file, recipe)))[: round(scene.length_s * recipe.sample_rate_hz)].astype(np.float16)
-    _keep(path, samples=samples, chromaprint=printed)
+    keep(path, samples=samples, chromaprint=printed)
     return samples.astype(np.float32), printed
 
 
-def _keep(path: Path, **arrays: NDArray[Any]) -> None:
+def keep(path: Path, **arrays: NDArray[Any]) -> None:
     """Write a file, whole or not at all."""
     draft = path.with_suffix(".growing")
     with draft.open("wb") as file:
@@ -127,7 +127,7 @@ def _encode(scene: Scene, sent: Sent, encoder: Encoder, recipe: Recipe, path: Pa
     started_s = time.perf_counter()
     vectors = np.concatenate([part.vectors for part in replay.fingerprints(scene.name, [samples], encoder, recipe)])
     heard = Heard(scene=scene, vectors=vectors, chromaprint=printed, encode_s=time.perf_counter() - started_s)
-    _keep(path, vectors=vectors, chromaprint=printed, encode_s=np.array(heard.encode_s))
+    keep(path, vectors=vectors, chromaprint=printed, encode_s=np.array(heard.encode_s))
     return heard
 
 

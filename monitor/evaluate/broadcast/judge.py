@@ -20,6 +20,7 @@ from monitor.evaluate.broadcast.catalogue import Catalogue
 from monitor.evaluate.broadcast.scene import Element, Kind, Scene
 from monitor.evaluate.broadcast.score import Count, Matches, Segment, matches, seconds
 from monitor.messages import Play, Usage
+from monitor.pipeline.announce import end_doubt_s, start_doubt_s
 
 TWIN = 0.8
 """Mean similarity of two stored stretches from which on they are the same sound: cut half a hop apart, it has 0.87."""
@@ -42,6 +43,9 @@ class Told:
     evidence: float
     confidence: float
     detected_s: float
+    start_doubt_s: float = 0.0
+    end_doubt_s: float = 0.0
+    """How far off its start and its end may be by what was said."""
     alternatives: tuple[str, ...] = ()
     """Other names it was told with: one of these, no more was said."""
     usage: Usage = Usage.UNKNOWN
@@ -72,6 +76,16 @@ class Found:
     def end_error_s(self) -> float:
         """Last told end less true end."""
         return max(one.end_s for one in self.told) - self.element.end_s
+
+    @property
+    def start_inside(self) -> bool:
+        """Whether the true start is where the first told one said it might be."""
+        return abs(self.start_error_s) <= min(self.told, key=lambda one: one.start_s).start_doubt_s
+
+    @property
+    def end_inside(self) -> bool:
+        """Whether the true end is where the last told one said it might be."""
+        return abs(self.end_error_s) <= max(self.told, key=lambda one: one.end_s).end_doubt_s
 
     @property
     def after_s(self) -> float:
@@ -157,6 +171,8 @@ def _told(scene: Scene, play: Play, catalogue: Catalogue) -> Told:
         evidence=play.evidence,
         confidence=play.confidence,
         detected_s=play.detected_s,
+        start_doubt_s=start_doubt_s(play),
+        end_doubt_s=end_doubt_s(play),
         alternatives=tuple(catalogue.names[other] for other in play.alternatives),
         usage=play.usage,
         complete=play.complete,

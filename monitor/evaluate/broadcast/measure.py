@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -21,11 +21,12 @@ from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
 from monitor.encoder.engine import load_encoder
 from monitor.encoder.weights import load_evidence
-from monitor.evaluate.broadcast import alarms, impostors, plots, tables
+from monitor.evaluate.broadcast import alarms, plots, tables
 from monitor.evaluate.broadcast.catalogue import Catalogue, build
 from monitor.evaluate.broadcast.causes import causes, distinct
 from monitor.evaluate.broadcast.chromaprint import Chromaprints, best_choice, chosen
 from monitor.evaluate.broadcast.failures import failures
+from monitor.evaluate.broadcast.filling import Filling, fingerprints, likeness, same, train_split
 from monitor.evaluate.broadcast.heard import Heard, hear, raw_chromaprint
 from monitor.evaluate.broadcast.impostors import Impostors
 from monitor.evaluate.broadcast.judge import Verdict, judge, segment
@@ -36,17 +37,13 @@ from monitor.evaluate.broadcast.plan import UNKNOWN, programme
 from monitor.evaluate.broadcast.render import Desk
 from monitor.evaluate.broadcast.scene import Scene
 from monitor.evaluate.broadcast.score import Segment, matches, seconds
-from monitor.evaluate.fit import read, windows
 from monitor.evaluate.remembering import Remembering
 from monitor.pipeline.matching import Matcher
 from monitor.pipeline.ports import Encoder
-from monitor.train.data import open_split
 from monitor.train.decode import SAMPLE_RATE_HZ
 
 SIDE_BY_SIDE = ("foreground", "speech 0 dB", "speech -6 dB", "speech -12 dB", "speed with pitch", "unknown")
 """Conditions that fpcalc is asked about too."""
-BASE_RECORDINGS, BASE_S = 300, 100.0
-"""Real recordings of the train split that impostors are made from, and how much of each."""
 DOUBTFUL = (
     "speech 0 dB",
     "speech -6 dB",
@@ -60,10 +57,6 @@ DOUBTFUL = (
     "whole",
 )
 """Conditions that are matched at the loose budget too."""
-SAME, KIN = 0.9, 0.05
-"""A stranger of whose windows more than this share is so alike to some known one is no stranger."""
-ASKED = 3
-"""Every so many windows of it are asked."""
 
 
 def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> str:
@@ -78,20 +71,46 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
     evidence = load_evidence(wish.encoder, engine.recipe)
     material = open_material(cache, wish.split)
     real = _recordings(material, engine, engine.recipe, out)
-    for name, twin in _no_strangers(material, real).items():
+    known, strangers = ({one.name: real[one.name] for one in material.role(role)} for role in (Role.KNOWN, Role.STRANGER))
+    for name, twin in same(strangers, known).items():
         material.leave_out([name])
+        del strangers[name]
         say(f"left out: {name} sounds like {twin}, which is known")
     planned = programme(material, hours=wish.hours, seed=wish.seed, conditions=wish.conditions, unknown_hours=wish.unknown_hours)
     say(f"{len(planned.scenes)} scenes, {sum(scene.length_s for scene in planned.scenes) / 3600:.2f} h; {_cast(material)}")
     desk = Desk(material, planned.made)
-    stored = {one.name: real[one.name] for one in material.role(Role.KNOWN)}
-    stored |= {name: _thing(desk.thing(name), engine, engine.recipe) for name in planned.made}
-    maker = Impostors(_base(cache, wish.split, stored, engine, engine.recipe, out), seed=wish.seed)
-    catalogue = build(stored, maker, recordings=wish.recordings, folder=out, recipe=engine.recipe, seed=wish.seed)
-    say(f"catalogue: {catalogue.recordings} recordings, {catalogue.library.rows} fingerprints")
+    stored = known | {name: _thing(desk.thing(name), engine, engine.recipe) for name in planned.made}
+    largest = max((wish.recordings, *wish.larger))
+    if wish.split == DEMO:  # of its dozen clips, in other axes: none is kin to one that is played
+        filling = Filling(unplayed={}, base=[np.roll(rows, 1, axis=1) for rows in stored.values()])
+    else:
+        filling = train_split(cache, {**real, **stored}, engine, engine.recipe, largest - len(stored), say)
+
+    def filled(recordings: int, folder: Path) -> Catalogue:
+        maker = Impostors(filling.base, seed=wish.seed)
+        catalogue = build(
+            stored, filling.unplayed, maker, recordings=recordings, folder=folder, recipe=engine.recipe, seed=wish.seed
+        )
+        say(f"catalogue: {catalogue.recordings} recordings, {catalogue.library.rows} fingerprints")
+        return replace(catalogue, library=Remembering(catalogue.library))  # what is looked up again at another budget costs nothing
+
+    catalogue = filled(wish.recordings, out)
     chroma = SIDE_BY_SIDE if shutil.which("fpcalc") and wish.unknown_hours is None else ()
-    scenes = hear(planned, desk, engine, engine.recipe, out / "heard", chromaprint=chroma)
+    scenes = []
+    for heard in hear(planned, desk, engine, engine.recipe, out / "heard", chromaprint=chroma):
+        scenes.append(heard)
+        say(f"{heard.scene.name} ({heard.scene.codec}): heard")
     listened = _listen(scenes, wish, catalogue, evidence, engine.recipe, say)
+    unknown = [heard for heard in scenes if heard.scene.condition == UNKNOWN]
+    steps = alarms.ladder(unknown, catalogue, evidence, engine.recipe, wish.settings)
+    for recordings in wish.larger if unknown else ():
+        folder = out / "larger"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir()
+        steps += alarms.ladder(unknown, filled(recordings, folder), evidence, engine.recipe, wish.settings)
+        shutil.rmtree(folder)
+    strange = [one for one in listened.verdicts if one.scene.condition == UNKNOWN]
+    missing = max(largest - len(stored) - len(filling.unplayed), 0)
     outcome = Outcome(
         wish=wish,
         recipe=engine.recipe,
@@ -99,11 +118,11 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
         verdicts=listened.verdicts,
         loose=listened.loose,
         known=listened.known,
-        steps=listened.steps,
-        causes=causes([one for one in listened.verdicts if one.scene.condition == UNKNOWN], {**real, **stored}, engine.recipe),
+        steps=steps,
+        causes=causes(strange, {**real, **stored, **filling.unplayed}, engine.recipe),
         distinct_s=_distinct(material, [scene for scene in planned.scenes if scene.condition == UNKNOWN]),
-        likeness=_likeness(material, real, maker),
-        chromaprint=_chromaprint(listened.beside, material, out) if chroma else "",
+        likeness=likeness(list(strangers.values()), filling, missing, engine.recipe, wish.seed),
+        chromaprint=_chromaprint([one for one in scenes if one.scene.condition in SIDE_BY_SIDE], material, out) if chroma else "",
         encode_s=listened.encode_s,
         match_s=listened.match_s,
     )
@@ -117,48 +136,34 @@ class _Listened:
     verdicts: list[Verdict] = field(default_factory=list)
     loose: list[Verdict] = field(default_factory=list)
     known: dict[str, Sequence[Known]] = field(default_factory=dict)
-    steps: list[alarms.Step] = field(default_factory=list)
-    beside: list[Heard] = field(default_factory=list)
-    """Scenes that Chromaprint is asked about too."""
-    unknown: list[Heard] = field(default_factory=list)
     encode_s: float = 0.0
     match_s: float = 0.0
 
 
 def _listen(
-    scenes: Iterable[Heard],
+    scenes: Sequence[Heard],
     wish: Wish,
     catalogue: Catalogue,
     evidence: Evidence,
     recipe: Recipe,
     say: Callable[[str], None],
 ) -> _Listened:
-    """Match and judge every scene, and some of them at larger budgets."""
-    result = _Listened()
-    library = Remembering(catalogue.library)  # what is looked up again at another budget costs nothing, and is not timed
+    """Match and judge all scenes, as so many streams, and some of them at a larger budget."""
+    result = _Listened(encode_s=sum(heard.encode_s for heard in scenes))
     matcher, loose = (
-        Matcher(library, evidence, recipe, replace(wish.settings, false_alarms_per_day=budget), lambda _: None)
+        Matcher(catalogue.library, evidence, recipe, replace(wish.settings, false_alarms_per_day=budget), lambda _: None)
         for budget in (wish.settings.false_alarms_per_day, alarms.LOOSE)
     )
-    for heard in scenes:
-        scene = heard.scene
-        started_s = time.perf_counter()
-        plays = alarms.follow(heard, matcher)
-        result.match_s += time.perf_counter() - started_s
-        result.encode_s += heard.encode_s
-        result.verdicts.append(judge(scene, plays, catalogue, recipe))
-        result.known[scene.name] = ask(heard, catalogue, evidence, recipe, matcher.needed_both)
-        if scene.condition in DOUBTFUL:
-            result.loose.append(judge(scene, alarms.follow(heard, loose), catalogue, recipe))
-        if scene.condition in SIDE_BY_SIDE:
-            result.beside.append(heard)
-        if scene.condition == UNKNOWN:
-            result.unknown.append(heard)
+    started_s = time.perf_counter()
+    told = alarms.follow(scenes, matcher)
+    result.match_s = time.perf_counter() - started_s
+    for heard, plays in zip(scenes, told, strict=True):
+        result.verdicts.append(judge(heard.scene, plays, catalogue, recipe))
+        result.known[heard.scene.name] = ask(heard, catalogue, evidence, recipe, matcher.needed_both)
         say(_progress(result.verdicts[-1]))
-    result.steps += _at_budget(result.verdicts, wish.settings.false_alarms_per_day)
-    result.steps += _at_budget(result.loose, alarms.LOOSE)
-    result.steps += alarms.ladder(result.unknown, library, evidence, recipe, wish.settings)
-    result.steps.sort(key=lambda step: step.budget)
+    doubtful = [heard for heard in scenes if heard.scene.condition in DOUBTFUL]
+    for heard, plays in zip(doubtful, alarms.follow(doubtful, loose), strict=True):
+        result.loose.append(judge(heard.scene, plays, catalogue, recipe))
     return result
 
 
@@ -190,64 +195,19 @@ def _recordings(material: Material, encoder: Encoder, recipe: Recipe, out: Path)
         with np.load(kept) as file:
             if set(file.files) == set(names):
                 return {name: file[name] for name in names}
-    real = {name: _fingerprints(material.packed(name), encoder, recipe) for name in names}
+    real = {name: _stored(material.packed(name), encoder, recipe) for name in names}
     np.savez(kept, allow_pickle=False, **real)
     return real
 
 
-def _no_strangers(material: Material, real: Mapping[str, NDArray[np.float32]]) -> dict[str, str]:
-    """Return the strangers that are a known recording in another encoding or version, and which one each is."""
-    known = [one.name for one in material.role(Role.KNOWN)]
-    table, ends = np.concatenate([real[name] for name in known]), np.cumsum([len(real[name]) for name in known])
-    found = {}
-    for one in material.role(Role.STRANGER):
-        alike = real[one.name][::ASKED] @ table.T
-        same = alike.max(axis=1) >= SAME
-        if same.mean() > KIN:
-            found[one.name] = known[int(np.searchsorted(ends, np.median(alike.argmax(axis=1)[same]), side="right"))]
-    return found
+def _stored(sound: NDArray[np.float32], encoder: Encoder, recipe: Recipe) -> NDArray[np.float32]:
+    """Fingerprint as the catalogue does, and read it as the daemon does."""
+    return fingerprints(sound, encoder, recipe).astype(np.float32)
 
 
 def _thing(sound: NDArray[np.float32], encoder: Encoder, recipe: Recipe) -> NDArray[np.float32]:
     """Fingerprint a spot or a jingle [samples, 2]."""
-    return _fingerprints(scipy.signal.resample_poly(sound.mean(axis=1), 1, UP).astype(np.float32), encoder, recipe)
-
-
-def _fingerprints(sound: NDArray[np.float32], encoder: Encoder, recipe: Recipe) -> NDArray[np.float32]:
-    """Fingerprint as the catalogue does: on the hop grid, rounded to float16."""
-    padded = np.pad(sound, (0, max(recipe.window_samples - len(sound), 0)))
-    return encoder.encode(windows(padded, recipe)).astype(np.float16).astype(np.float32)
-
-
-def _base(
-    cache: Path, split: str, stored: Mapping[str, NDArray[np.float32]], encoder: Encoder, recipe: Recipe, out: Path
-) -> list[NDArray[np.float32]]:
-    """Fingerprint what impostors are made from: the train split; for the demo its own, in other axes, none kin."""
-    if split == DEMO:
-        return [np.roll(rows, 1, axis=1) for rows in stored.values()]
-    kept = out / f"base-{recipe.hash}.npy"
-    hops = round(BASE_S / recipe.hop_s)
-    if not kept.exists():
-        music = open_split(cache, "train", "music")
-        long = np.nonzero(music.length >= (hops + 2) * recipe.hop_samples)[0]
-        chosen = np.random.default_rng(0).permutation(long)[:BASE_RECORDINGS]
-        np.save(kept, np.stack([_fingerprints(read(music, int(at)), encoder, recipe)[:hops] for at in chosen]))
-    return list(np.load(kept))
-
-
-def _likeness(material: Material, real: Mapping[str, NDArray[np.float32]], maker: Impostors) -> impostors.Likeness:
-    """Compare impostors with the known recordings, as rivals to strangers."""
-    known = np.concatenate([real[one.name] for one in material.role(Role.KNOWN)])
-    made = np.concatenate([maker.recording(480) for _ in range(-(-len(known) // 480))])
-    return impostors.check(np.concatenate([real[one.name][::5] for one in material.role(Role.STRANGER)]), known, made)
-
-
-def _at_budget(verdicts: Sequence[Verdict], budget: float) -> list[alarms.Step]:
-    """Count the false alarms that came on the unknown scenes."""
-    unknown = [one for one in verdicts if one.scene.condition == UNKNOWN]
-    hours = sum(one.scene.length_s for one in unknown) / 3600.0
-    false = sum(len(one.false) for one in unknown)
-    return [alarms.Step(budget=budget, alarms=false, hours=hours)] if unknown else []
+    return _stored(scipy.signal.resample_poly(sound.mean(axis=1), 1, UP).astype(np.float32), encoder, recipe)
 
 
 def _chromaprint(scenes: Sequence[Heard], material: Material, out: Path) -> str:

@@ -81,22 +81,17 @@ def alarms(path: Path, steps: Sequence[Step]) -> None:
     """Draw false alarms that came against those that were allowed."""
     figure = Figure(figsize=(4.6, 4.2), layout="constrained")
     axes = figure.subplots()
-    budgets = np.array([one.budget for one in steps])
+    budgets = np.unique([one.budget for one in steps])
     axes.fill_between(budgets, budgets / 2, budgets * 2, color=GREY, alpha=0.3, label="within a factor 2 of the budget")
-    seen = [one for one in steps if one.alarms]
-    axes.errorbar(
-        [one.budget for one in seen],
-        [one.per_day for one in seen],
-        yerr=[one.per_day / np.sqrt(one.alarms) for one in seen],
-        color=BLUE,
-        marker="o",
-        capsize=3,
-        label="came",
-    )
-    none = [one for one in steps if not one.alarms]
-    axes.scatter(
-        [one.budget for one in none], [3 * 24 / one.hours for one in none], marker="v", color=ORANGE, label="none: below (95 %)"
-    )
+    for number, recordings in enumerate(sorted({one.recordings for one in steps})):
+        some = [one for one in steps if one.recordings == recordings]
+        seen, none = [one for one in some if one.alarms], [one for one in some if not one.alarms]
+        (line,) = axes.plot([one.budget for one in seen], [one.per_day for one in seen], label=f"{recordings} recordings")
+        spread = [one.per_day / np.sqrt(one.alarms) for one in seen]
+        axes.errorbar(*line.get_data(), yerr=spread, color=line.get_color(), marker="o", capsize=3)
+        label = "none came: below this (95 %)" if not number else None
+        below = [3 * 24 / one.hours for one in none]
+        axes.scatter([one.budget for one in none], below, marker="v", color=line.get_color(), label=label)
     axes.set(xscale="log", yscale="log", xlabel="false alarms allowed per station-day", ylabel="false alarms per station-day")
     axes.grid(alpha=0.3)
     axes.legend(frameon=False)

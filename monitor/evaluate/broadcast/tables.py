@@ -130,6 +130,20 @@ def main_table(summaries: Iterable[Summary]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def inside_table(summaries: Iterable[Summary]) -> str:
+    """Write how many true starts and ends lie within the uncertainty that was said with them."""
+    lines = ["| condition | plays found | starts inside | ends inside |", "|---|--:|--:|--:|"]
+    for one in summaries:
+        told = [found for found in one.found if found.told]
+        if told:
+            shares = " | ".join(
+                f"{100 * sum(inside) / len(told):.1f} %"
+                for inside in ([found.start_inside for found in told], [found.end_inside for found in told])
+            )
+            lines.append(f"| {one.condition} | {len(told)} | {shares} |")
+    return "\n".join(lines) + "\n"
+
+
 def readme_table(summaries: Iterable[Summary]) -> str:
     """Write the shorter table that goes into the README."""
     lines = [

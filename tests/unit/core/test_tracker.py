@@ -91,6 +91,24 @@ def test_a_play_ends_once_it_has_been_away_for_longer_than_the_bridge() -> None:
     assert ended_hop == pytest.approx(end_s / 0.5 + LIMITS.bridge_hops, abs=3)
 
 
+def test_of_a_play_that_is_over_only_its_place_is_kept() -> None:
+    """A station remembers eight: what it takes to tell them must not stay with them."""
+    air = Air(60)
+    end_s = air.play(SONG, 10.0, to_s=25.0)
+    tracker, heard = Tracker("radio", LIMITS, EVIDENCE), air.heard()
+    follow(tracker, heard[:60], SHELF)
+    (live,) = tracker._live
+    assert live._levels
+    assert live._points
+    follow(tracker, heard, SHELF, hops=range(60, len(heard)))
+    assert tracker._past == [live]
+    assert not live._levels
+    assert not live._level_hops
+    assert not live._points
+    assert live.now is None
+    assert live.last_hop == pytest.approx(end_s / 0.5, abs=3)
+
+
 def test_a_piece_shorter_than_the_least_is_not_told() -> None:
     """Once seven seconds were told although ten were asked for: the silence after them counted."""
     air = Air(60)

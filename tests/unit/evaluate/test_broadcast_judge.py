@@ -22,7 +22,7 @@ from monitor.evaluate.broadcast.judge import Verdict, judge
 from monitor.evaluate.broadcast.oracle import ask
 from monitor.evaluate.broadcast.scene import Chain, Codec, Element, Kind, Scene
 from monitor.evaluate.broadcast.score import Segment
-from monitor.evaluate.broadcast.tables import cross_fades, main_table, reliability, summarise, versions
+from monitor.evaluate.broadcast.tables import cross_fades, inside_table, main_table, reliability, summarise, versions
 from monitor.messages import Play
 from monitor.pipeline.matching import Matcher
 from monitor.settings import MatcherSettings
@@ -35,7 +35,7 @@ STORED = {name: fingerprints(song) for name, song in SONGS.items()} | {"a again"
 
 @pytest.fixture
 def catalogue(tmp_path: Path) -> Catalogue:
-    return build(STORED, Impostors(list(STORED.values()), seed=1), recordings=4, folder=tmp_path, recipe=RECIPE, seed=1)
+    return build(STORED, {}, Impostors(list(STORED.values()), seed=1), recordings=4, folder=tmp_path, recipe=RECIPE, seed=1)
 
 
 def play(name: str, at_s: float, length_s: float, from_s: float = 0.0, **more: object) -> Element:
@@ -105,6 +105,20 @@ def test_of_two_plays_in_a_row_each_has_its_own_errors(catalogue: Catalogue) -> 
     assert [one.end_error_s for one in judged.plays] == pytest.approx([0.3, 0.0])
 
 
+def test_true_starts_and_ends_are_held_against_the_uncertainty_that_was_told(catalogue: Catalogue) -> None:
+    on_air = scene(play("a", 10.0, 20.0, 20.0))
+    near = verdict(on_air, [said(catalogue, "a", 10.5, 30.7, 20.5)], catalogue)
+    far = verdict(on_air, [said(catalogue, "a", 10.7, 30.9, 20.7)], catalogue)
+    blended = verdict(on_air, [said(catalogue, "a", 12.9, 27.1, 22.9, start_blended=True, end_blended=True)], catalogue)
+    assert [(one.plays[0].start_inside, one.plays[0].end_inside) for one in (near, far, blended)] == [
+        (True, True),
+        (False, False),
+        (True, True),
+    ]
+    table = inside_table([summarise("foreground", [near, far], {on_air.name: []})])
+    assert "| foreground | 2 | 50.0 % | 50.0 % |" in table
+
+
 def test_the_oracle_finds_what_is_there_and_says_when_it_could_be_known(catalogue: Catalogue) -> None:
     air = Air(100)
     air.play(SONGS["a"], 10.0, from_s=5.0, to_s=35.0)
@@ -124,16 +138,33 @@ def test_the_matcher_is_followed_through_a_scene_and_larger_budgets_raise_no_few
     air.play(SONGS["a"], 10.0, from_s=5.0, to_s=35.0)
     heard = Heard(scene=scene(play("a", 10.0, 30.0, 5.0)), vectors=air.heard(), chromaprint=np.zeros(0, np.uint32), encode_s=0.0)
     matcher = Matcher(catalogue.library, EVIDENCE, RECIPE, MatcherSettings(), lambda _: None)
-    plays = follow(heard, matcher)
+    (plays,) = follow([heard], matcher)
     judged = verdict(heard.scene, plays, catalogue)
     assert judged.matches.true_found == 1
     assert judged.seconds.f1 > 0.9
     known = {heard.scene.name: ask(heard, catalogue, EVIDENCE, RECIPE, matcher.needed_both)}
     table = main_table([summarise("foreground", [judged], known)])
     assert "| foreground | 0.03 | 1 | 0.9" in table
-    steps = ladder([heard], catalogue.library, EVIDENCE, RECIPE, MatcherSettings())
+    steps = ladder([heard], catalogue, EVIDENCE, RECIPE, MatcherSettings())
     assert [step.alarms for step in steps] == sorted(step.alarms for step in steps)
-    assert Step(budget=10.0, alarms=2, hours=12.0).per_day == 4.0
+    assert {step.recordings for step in steps} == {4}
+    assert Step(recordings=4, fingerprints=480, budget=10.0, alarms=2, hours=12.0).per_day == 4.0
+
+
+def test_scenes_side_by_side_are_told_as_each_alone(catalogue: Catalogue) -> None:
+    heard = []
+    for number, (name, at_s, length_s) in enumerate((("a", 10.0, 60), ("b", 20.0, 100), ("c", 5.0, 80))):
+        air = Air(length_s, seed=number)
+        air.play(SONGS[name], at_s, from_s=5.0, to_s=35.0)
+        on_air = replace(scene(play(name, at_s, 30.0, 5.0)), name=f"scene {number}")
+        heard.append(Heard(scene=on_air, vectors=air.heard(), chromaprint=np.zeros(0, np.uint32), encode_s=0.0))
+    together = follow(heard, Matcher(catalogue.library, EVIDENCE, RECIPE, MatcherSettings(), lambda _: None))
+    alone = [follow([one], Matcher(catalogue.library, EVIDENCE, RECIPE, MatcherSettings(), lambda _: None))[0] for one in heard]
+    assert [len(plays) for plays in together] == [1, 1, 1]
+    assert [[(one.reference_id, one.start_s, one.end_s) for one in plays] for plays in together] == [
+        [(one.reference_id, pytest.approx(one.start_s, abs=1e-3), pytest.approx(one.end_s, abs=1e-3)) for one in plays]
+        for plays in alone
+    ]
 
 
 def test_the_figures_that_only_some_conditions_have(catalogue: Catalogue) -> None:
@@ -179,9 +210,40 @@ def test_impostors_move_as_recordings_do_and_are_none_of_them() -> None:
     after = [float(np.median(np.einsum("nd,nd->n", rows[1:], rows[:-1]))) for rows in (made, base[0])]
     assert after[0] == pytest.approx(after[1], abs=0.1)
     strange = fingerprints(recording(500, 120))
-    likeness = check(strange, np.concatenate([fingerprints(recording(200 + seed, 40)) for seed in range(10)]), made)
+    (likeness,) = check(strange, np.concatenate([fingerprints(recording(200 + seed, 40)) for seed in range(10)]), made)
     assert likeness.fingerprints == 200
     assert likeness.made[0] == pytest.approx(likeness.real[0], abs=0.05)
+
+
+def test_a_catalogue_is_filled_with_real_recordings_first_and_then_with_impostors(tmp_path: Path) -> None:
+    others = {f"other {seed}": fingerprints(recording(300 + seed, 40)) for seed in range(3)}
+    maker = Impostors(list(others.values()), seed=1)
+    sizes = {"real": 6, "both": 9, "small": 3}
+    filled = {}
+    for name, size in sizes.items():
+        folder = tmp_path / name
+        folder.mkdir()
+        filled[name] = build(STORED, others, maker, recordings=size, folder=folder, recipe=RECIPE, seed=1)
+    assert list(filled["real"].names.values()) == [*STORED, "other 0", "other 1"]
+    assert list(filled["both"].names.values()) == [*STORED, *others, "impostor 1", "impostor 2"]
+    assert list(filled["small"].names.values()) == list(STORED)  # what is played is there whatever was asked for
+    assert [one.unplayed for one in filled.values()] == [2, 3, 0]
+    rows = filled["both"].library.fingerprints(7, 0, 10)
+    assert np.allclose(rows, others["other 2"][:10], atol=1e-3)
+
+
+def test_the_more_impostors_the_more_alike_the_nearest_as_with_real_ones() -> None:
+    random = np.random.default_rng(3)
+    real, made, strange = (
+        rows / np.linalg.norm(rows, axis=1, keepdims=True)
+        for rows in (random.standard_normal((size, 8)).astype(np.float32) for size in (20_000, 20_000, 300))
+    )
+    few, many = check(strange, real, made)
+    assert (few.fingerprints, many.fingerprints) == (5_000, 20_000)
+    nearest = np.quantile((strange @ real[:5_000].T).max(axis=1), 0.5)
+    assert few.real[0] == pytest.approx(nearest, abs=1e-6)
+    assert many.real[0] > few.real[0]
+    assert many.made[0] > few.made[0]
 
 
 def test_chromaprints_rule_finds_a_stretch_where_it_lies_and_no_other() -> None:
