@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import itertools
 import sys
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +47,7 @@ def run(arguments: argparse.Namespace) -> int:
         names = stored.stations(history, arguments.station)
         span = (when.from_utc_s, when.to_utc_s)
         each = [airplays(history.plays([name], *span), *span, merge_gap_s=arguments.merge_gap) for name in names]
+        since_utc_s = history.whole_since()
     found = sorted(itertools.chain(*each), key=lambda one: (one.start_utc_s, one.station))
     rows = layout.rows(found, when.zone)
     try:
@@ -68,4 +70,10 @@ def run(arguments: argparse.Namespace) -> int:
     recordings = len({one.reference["id"] for one in found})
     note = f"; {on_air} still on air, counted as far as heard" if on_air else ""
     print(f"{len(found)} plays of {recordings} recordings on {len(names)} stations, {seconds:.0f} s{note}", file=sys.stderr)
+    if since_utc_s is not None and since_utc_s > when.from_utc_s:
+        before = datetime.fromtimestamp(min(since_utc_s, when.to_utc_s), when.zone)
+        print(
+            f"monitor: not all that was on air before {before:%Y-%m-%dT%H:%M} is stored any more (keep_days, max_mb of [outbox])",
+            file=sys.stderr,
+        )
     return 0

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import math
 import sqlite3
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -85,6 +86,24 @@ class History:
         )
         found = [event.content for event in self._select(where, (*stations, from_utc_s - LONGEST_S, to_utc_s, from_utc_s))]
         return sorted(found, key=lambda content: (content["start"], content["station"], content["sequence"]))
+
+    def whole_since(self) -> float | None:
+        """Return since when nothing is gone of what was stored, in seconds of UTC; None: nothing ever went; infinite: all may have.
+
+        Of what was delivered the oldest goes first, so what went was stored before the oldest that is left was delivered.
+        """
+        query = (
+            "SELECT coalesce((SELECT seq FROM sqlite_sequence WHERE name = 'message'), 0) - (SELECT count(*) FROM message),"
+            " (SELECT min(delivered_utc_s) FROM message WHERE delivered_utc_s IS NOT NULL),"
+            " (SELECT min(number) FROM message), (SELECT stored_utc_s FROM message ORDER BY number LIMIT 1)"
+        )
+        with self._mapped():
+            gone, delivered_utc_s, first, stored_utc_s = self._database.execute(query).fetchone()
+        if not gone:
+            return None
+        if delivered_utc_s is not None:
+            return float(delivered_utc_s)
+        return float(stored_utc_s) if first == gone + 1 else math.inf  # only what waits is left: nothing may be missing between
 
     def _select(self, where: str, values: Sequence[object]) -> Iterator[Event]:
         """Find the events once, by indexes alone, then read them step by step; what is pruned meanwhile is left out."""

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from monitor.errors import Permanent
+from monitor.facts import CatalogLoaded
 from monitor.observe.metrics import Metrics
 from monitor.publish.outbox import DiskOutbox
 
@@ -78,6 +79,23 @@ def test_the_on_call_page_explains_every_metric() -> None:
     assert {name for name in exported if f"`{name}" not in page} == set()
     named = set(re.findall(r"`(monitor_\w+)", page))
     assert named <= exported, "the page names a metric that is not there"
+
+
+def test_the_on_call_page_says_how_many_series_there_are() -> None:
+    # It said 25 and 150 for as long as nobody counted.
+    found = re.search(
+        r"^\| Prometheus \| (\d+) series, and (\d+) for the monitor itself \|$", README.read_text(), flags=re.MULTILINE
+    )
+    assert found is not None
+
+    def series(stations: list[str]) -> int:
+        metrics = Metrics(stations)
+        metrics.set_encoder(name="compact", recipe="0123456789abcdef", device="cpu")
+        metrics.tell(CatalogLoaded(generation=1, references=1, fingerprints=1, index_kind="flat", took_s=1.0))
+        return sum(not line.startswith("#") for line in metrics.exposition().decode().splitlines())
+
+    assert series(["a", "b"]) - series(["a"]) == int(found.group(1))
+    assert round(series([]), -1) == int(found.group(2))
 
 
 def test_the_on_call_page_tells_the_outbox_query_that_works(tmp_path: Path) -> None:

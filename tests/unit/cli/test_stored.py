@@ -107,6 +107,34 @@ def test_a_report_counts_what_was_on_air_that_day(outbox: str, capsys: pytest.Ca
     assert capsys.readouterr().err == "2 plays of 1 recordings on 1 stations, 190 s\n"
 
 
+def test_a_report_says_that_it_reaches_back_to_what_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # A month's report was made when its first days were no longer kept: it lacked them, and nothing said so.
+    clock = [MIDNIGHT]
+    path = str(tmp_path / "outbox.db")
+    outbox = DiskOutbox(Path(path), keep_days=1.0, tell=lambda fact: None, utc_s=lambda: clock[0], now_s=lambda: clock[0])
+    outbox.put([said(1, EventKind.ENDED, 10, 100)])
+    clock[0] += 2 * 86400.0
+    outbox.acknowledge([1])
+    outbox.put([said(2, EventKind.ENDED, 2 * 86400 - 90, 2 * 86400)])
+    outbox.acknowledge([2])
+    clock[0] += 0.6 * 86400.0
+    outbox.put([said(3, EventKind.ENDED, 2.6 * 86400 - 90, 2.6 * 86400)])
+    outbox.acknowledge([3])
+
+    def complaint(begin: str, end: str = "2026-10-29") -> list[str]:
+        assert main(["report", "--outbox", path, "--tz", "Europe/Zurich", "--from", begin, "--to", end]) == 0
+        return [line for line in capsys.readouterr().err.splitlines() if line.startswith("monitor: ")]
+
+    assert complaint("2026-10-27") == [], "as long as all is there"
+    clock[0] += 0.6 * 86400.0
+    assert outbox.prune() == 2
+    says = "monitor: not all that was on air before {} is stored any more (keep_days, max_mb of [outbox])"
+    assert complaint("2026-10-27") == [says.format("2026-10-29T14:24")]
+    assert complaint("2026-10-27", "2026-10-27") == [says.format("2026-10-28T00:00")], "nor of all that is asked for"
+    assert complaint("2026-10-29T14:24") == []
+    outbox.close()
+
+
 def test_a_report_goes_to_a_file_whose_ending_says_how(outbox: str, tmp_path: Path) -> None:
     assert main(["report", "--outbox", outbox, *DAY, "--layout", "suisa", "--out", str(tmp_path / "r.xlsx")]) == 0
     with zipfile.ZipFile(tmp_path / "r.xlsx") as book:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sqlite3
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -108,6 +109,37 @@ def test_what_a_killed_monitor_left_can_be_read(outbox: DiskOutbox, at: Make, tm
         (copy / name).write_bytes((tmp_path / name).read_bytes())
     with History(copy / "outbox.db") as history:
         assert len(history.plays(["radio-1"], 0.0, 1e10)) == 1
+
+
+def test_it_knows_since_when_nothing_is_gone(at: Make, tmp_path: Path) -> None:
+    clock = [NOON]
+    outbox = DiskOutbox(
+        tmp_path / "pruned.db", keep_days=1.0, tell=lambda fact: None, utc_s=lambda: clock[0], now_s=lambda: clock[0]
+    )
+
+    def since() -> float | None:
+        with History(tmp_path / "pruned.db") as history:
+            return history.whole_since()
+
+    assert since() is None, "nothing was ever there"
+    for number in (1, 2, 3, 4):
+        outbox.put([at(number, EventKind.ENDED, 0, 4)])
+        if number != 2:  # too large for the broker: it stays, and is no sign that what came after it does
+            outbox.acknowledge([outbox.pending(10)[-1].number])
+        clock[0] += 1000.0
+    clock[0] += 86400.0 - 4000.0
+    assert (outbox.prune(), since()) == (0, None)
+    clock[0] += 2500.0
+    assert (outbox.prune(), since()) == (2, NOON + 3000.0)
+    clock[0] += 86400.0
+    assert (outbox.prune(), since()) == (1, math.inf), "what waits was stored before the last that went"
+    clock[0] += 1000.0
+    outbox.put([at(5, EventKind.ENDED, 0, 4), at(6, EventKind.ENDED, 0, 4)])
+    assert since() == math.inf
+    outbox.acknowledge([2])
+    clock[0] += 2 * 86400.0
+    assert (outbox.prune(), since()) == (1, clock[0] - 2 * 86400.0), "a long outage: all since its beginning waits"
+    outbox.close()
 
 
 def test_what_is_no_outbox_is_said_in_one_line(tmp_path: Path) -> None:
