@@ -24,6 +24,7 @@ have() { command -v "$1" >/dev/null 2>&1; }
 
 root=${DESTDIR:-}
 home=$root/usr/lib/monitor
+EXTRAS=(openvino report pictures) # beside what it cannot do without: half the time on a CPU, XLSX, pictures of a day
 live=no # whether this is the machine that runs it
 [ -n "$root" ] || [ ! -d /run/systemd/system ] || live=yes
 UNIT_FILES=(
@@ -43,6 +44,13 @@ point() {
   mv -T "$home/$2.new" "$home/$2"
 }
 
+# What pyproject.toml says of it; a change of what only developers need installs nothing anew.
+needed() {
+  local one
+  sed -n '/^dependencies = /,/^\]/p' pyproject.toml
+  for one in "${EXTRAS[@]}"; do sed -n "/^$one = /,/^\]/p" pyproject.toml; done
+}
+
 install_deps() { # prints the Python to use
   local given=$1 hash folder
   if [ -n "$given" ]; then
@@ -50,13 +58,13 @@ install_deps() { # prints the Python to use
     echo "$(cd "$given" && pwd)/bin/python"
     return
   fi
-  hash=$(sed -n '/^dependencies/,/^\]/p' pyproject.toml | cat - constraints.txt | sha256sum | cut -c1-12)
+  hash=$({ needed; cat constraints.txt; } | sha256sum | cut -c1-12)
   folder=$home/deps-$hash
   if [ ! -e "$folder/.complete" ]; then
     say "installing what it needs into ${folder#"$root"} (some 7 GB)"
     rm -rf "$folder"
     "${PYTHON:-python3}" -m venv "$folder" >&2 || refuse "no virtual environment; install python3-venv (apt-get install python3-venv)."
-    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt '.[openvino]' >&2
+    "$folder/bin/python" -m pip install --quiet --disable-pip-version-check -c constraints.txt ".[$(IFS=,; echo "${EXTRAS[*]}")]" >&2
     "$folder/bin/python" -m pip uninstall --quiet -y broadcast-monitor >&2
     touch "$folder/.complete"
   fi

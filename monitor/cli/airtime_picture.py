@@ -5,6 +5,7 @@ Knows matplotlib, and reads nothing.
 
 from __future__ import annotations
 
+import sys
 from datetime import datetime, timedelta, tzinfo
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -38,7 +39,7 @@ def draw(airtime: Airtime, zone: tzinfo, out: Path) -> None:
     try:
         import matplotlib
     except ImportError as error:
-        raise Permanent("a picture needs matplotlib; install it (pip install matplotlib), or use --format table") from error
+        raise Permanent(f"a picture needs matplotlib: {sys.executable} -m pip install matplotlib; or use --format table") from error
     matplotlib.use("Agg")
     from matplotlib import pyplot
     from matplotlib.patches import Patch

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import csv
 import io
+import sys
 from collections.abc import Sequence
 from typing import IO
 
@@ -31,7 +32,7 @@ def xlsx(layout: Layout, rows: Sequence[Sequence[Cell]], totals: tuple[Layout, S
     try:
         import xlsxwriter
     except ImportError as error:
-        raise ReportError("XLSX needs XlsxWriter; pip install 'broadcast-monitor[report]', or choose --format csv") from error
+        raise ReportError(f"XLSX needs XlsxWriter: {sys.executable} -m pip install xlsxwriter; or choose --format csv") from error
     out = io.BytesIO()
     with xlsxwriter.Workbook(out, {"in_memory": True}) as book:
         bold = book.add_format({"bold": True})

@@ -141,6 +141,29 @@ def test_dependencies_that_could_not_be_installed_are_not_taken_for_complete(mac
     assert not (machine.home / "current").exists()
 
 
+def test_an_installed_service_makes_what_the_page_tells_people_to_make(machine: Machine) -> None:
+    # `monitor report --out november.xlsx` and `monitor airtime --format png` ended with 78 on every machine set up by this script.
+    log, stand_in = machine.source / "asked", machine.source / "stand-in"
+    stand_in.write_text(f'#!/bin/sh\necho "$*" >>{log}\nif [ "$2" = venv ]; then mkdir -p "$3/bin"; cp "$0" "$3/bin/python"; fi\n')
+    stand_in.chmod(0o755)
+    environ = {**os.environ, "DESTDIR": str(machine.root), "PYTHON": str(stand_in)}
+    project = machine.source / "pyproject.toml"
+
+    def install() -> set[str]:
+        subprocess.run([machine.source / "deploy/install.sh"], env=environ, capture_output=True, check=True)
+        return {path.name for path in machine.home.glob("deps-*")}
+
+    first = install()
+    assert len(first) == 1
+    asked = [line for line in log.read_text().splitlines() if line.startswith("-m pip install ")]
+    assert [line.split()[-1] for line in asked] == [".[openvino,report,pictures]"]
+    text = project.read_text()
+    project.write_text(text.replace('"ruff", ', '"ruff>=1", '))
+    assert install() == first, "what developers need is not installed"
+    project.write_text(text.replace('"xlsxwriter", ', '"xlsxwriter>=3", '))
+    assert install() > first
+
+
 def test_uninstalling_leaves_what_is_the_operators(machine: Machine) -> None:
     machine.install()
     machine.config.write_text("# mine\n")
