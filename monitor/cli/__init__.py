@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import os
 import sys
 
 from monitor import __version__
@@ -36,11 +37,18 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         return int(parsed.run(parsed))
     except Permanent as error:
-        print(f"monitor: {error}", file=sys.stderr)
+        _complain(error)
         return Permanent.exit_code
     except MonitorError as error:
-        print(f"monitor: {error}", file=sys.stderr)
+        _complain(error)
         return 75
     except KeyboardInterrupt:
         print("monitor: interrupted", file=sys.stderr)
         return 130
+
+
+def _complain(error: MonitorError) -> None:
+    """Say why it ends; to the journal as an error, or `journalctl -p err` would not show what the service stays down for."""
+    from monitor.observe.logs import for_journal
+
+    print(for_journal(f"monitor: {error}", "error", out=sys.stderr, environ=os.environ), file=sys.stderr)

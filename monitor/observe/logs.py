@@ -101,6 +101,13 @@ class Masker:
                 return value
 
 
+def for_journal(text: str, level: str, *, out: TextIO, environ: Mapping[str, str]) -> str:
+    """Return a text that goes to `out` past the log; if that is the journal, each line with its priority."""
+    if not _is_journal(out, environ):
+        return text
+    return "\n".join(f"<{PRIORITIES[level]}>{line}" for line in text.splitlines())
+
+
 def _is_journal(out: TextIO, environ: Mapping[str, str]) -> bool:
     """JOURNAL_STREAM holds device and inode of the journal's socket; it is inherited, so they are compared."""
     try:

@@ -151,4 +151,5 @@ def test_it_lives_under_a_real_systemd(machine: Path, made_catalogue: Path, tmp_
     assert told["left_over"] == "0"
     assert told["misconfigured"] != "0"
     assert told["left_alone"].split() == ["failed", "78", "0"], "it is not started again"
+    assert told["left_alone_because"] == "1", "among the errors"
     assert "prot: no such key; did you mean port?" in log.read_text()

@@ -57,5 +57,6 @@ systemctl start monitor.service 2>/dev/null
 note misconfigured $?
 sleep 7
 note left_alone "$(show ActiveState) $(show ExecMainStatus) $(show NRestarts)"
+note left_alone_because "$(journalctl -u monitor.service -p err -o cat | grep -c '^monitor: .* prot: no such key')"
 journalctl -u monitor.service -o cat >/trial.log
 note end reached

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
+import os
 from pathlib import Path
 
 import pytest
@@ -72,6 +74,19 @@ def test_what_a_person_must_change_is_78_and_one_line(
     assert captured.out == ""
     assert captured.err.startswith("monitor: ")
     assert captured.err.count("\n") == 1
+
+
+def test_the_journal_is_told_why_it_ends_as_an_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    # `journalctl -p err` was empty after an exit 78: what a person must change stood there with the priority of a greeting.
+    config = tmp_path / "config.toml"
+    config.write_text("[mqtt]\nprot = 1\nkeepalive_s = 1\n")
+    with (tmp_path / "journal").open("w") as journal, contextlib.redirect_stderr(journal):
+        status = os.fstat(journal.fileno())
+        monkeypatch.setenv("JOURNAL_STREAM", f"{status.st_dev}:{status.st_ino}")
+        assert main(["events", "-c", str(config)]) == 78
+    first, second = (tmp_path / "journal").read_text().splitlines()
+    assert first.startswith(f"<3>monitor: {config}: [mqtt] prot: no such key")
+    assert second.startswith(f"<3>{config}: [mqtt] keepalive_s: ")
 
 
 def parse(*arguments: str) -> argparse.Namespace:
