@@ -76,6 +76,7 @@ def test_alerts_and_dashboards_ask_for_metrics_that_exist() -> None:
 
 ROUTES = [
     ("MonitorDown", "critical", "on-call"),
+    ("MonitorNothingHeard", "critical", "on-call"),
     ("MonitorDiskRefuses", "critical", "on-call"),
     ("MonitorStationSilent", "warning", "stations"),
     ("MonitorNothingDetected", "warning", "stations"),
@@ -95,6 +96,12 @@ def test_routes(need: Need, name: str, severity: str, receiver: str) -> None:
         check=False,
     )
     assert (done.returncode, done.stdout.strip()) == (0, receiver), done.stderr
+
+
+def test_stations_lost_together_are_one_message() -> None:
+    # The route to whoever talks to the stations grouped by station: a network that went down was forty messages.
+    route = yaml.safe_load((RULES / "alertmanager.yml").read_text())["route"]
+    assert {tuple(one.get("group_by", route["group_by"])) for one in (route, *route["routes"])} == {("alertname", "instance")}
 
 
 def test_alertmanager_takes_the_file(need: Need) -> None:
