@@ -35,5 +35,6 @@ if_at_hand hadolint --ignore DL3008 deploy/docker/Dockerfile deploy/docker/Docke
 manifests=$(mktemp)
 if_at_hand kubectl kustomize -o "$manifests" deploy/kubernetes
 if_at_hand kubernetes-validate --strict --quiet "$manifests"
+if_at_hand kubernetes-validate --strict --quiet deploy/kubernetes/fill.yaml
 rm "$manifests"
 exit "$failed"

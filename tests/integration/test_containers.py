@@ -97,6 +97,17 @@ def test_its_settings_are_ours(tmp_path: Path) -> None:
     assert (settings.mqtt.host, settings.mqtt.username, settings.mqtt.password) == ("mosquitto", "monitor", "secret")
 
 
+def test_the_images_are_built_under_the_name_they_are_asked_for() -> None:
+    # The Dockerfiles said `-t monitor`, the manifests asked for broadcast-monitor.
+    (image,) = yaml.safe_load((KUBERNETES / "kustomization.yaml").read_text())["images"]
+    name = f"{image['name']}:{image['newTag']}"
+    assert manifests()["StatefulSet"]["spec"]["template"]["spec"]["containers"][0]["image"] == image["name"]
+    assert yaml.safe_load((KUBERNETES / "fill.yaml").read_text())["spec"]["containers"][0]["image"] == name
+    assert COMPOSE["services"]["monitor"]["image"] == image["name"]
+    for path in DOCKERFILES:
+        assert re.search(rf"^#   docker build .* -t {re.escape(name)} \.$", path.read_text(), flags=re.MULTILINE), path
+
+
 def test_replicas_share_the_stations() -> None:
     stateful = manifests()["StatefulSet"]["spec"]
     (container,) = stateful["template"]["spec"]["containers"]
@@ -120,6 +131,24 @@ def test_replicas_are_as_locked_up_as_the_namespace_asks() -> None:
     assert container["securityContext"]["allowPrivilegeEscalation"] is False
     assert container["securityContext"]["capabilities"] == {"drop": ["ALL"]}
     assert {mount["name"] for mount in container["volumeMounts"]} == {one["name"] for one in pod["volumes"]} | {"state"}
+
+
+def test_the_pod_that_fills_the_catalogue_is_let_in_and_writes_where_the_replicas_read() -> None:
+    fill = yaml.safe_load((KUBERNETES / "fill.yaml").read_text())
+    pod = manifests()["StatefulSet"]["spec"]["template"]["spec"]
+    (container,), (replica,) = fill["spec"]["containers"], pod["containers"]
+    assert fill["spec"]["securityContext"] == pod["securityContext"]
+    assert container["securityContext"] == replica["securityContext"]
+    assert fill["spec"]["enableServiceLinks"] is False
+    (mount,) = [one for one in container["volumeMounts"] if one["name"] == "catalog"]
+    (read,) = [one for one in replica["volumeMounts"] if one["name"] == "catalog"]
+    assert mount["mountPath"] == read["mountPath"]
+    assert not mount.get("readOnly")
+    (volume,) = [one for one in fill["spec"]["volumes"] if one["name"] == "catalog"]
+    assert volume["persistentVolumeClaim"] == {"claimName": manifests()["PersistentVolumeClaim"]["metadata"]["name"]}
+    folder = re.search(r'^\[catalog\]\npath = "(.+)"$', (KUBERNETES / "config.toml").read_text(), flags=re.MULTILINE)
+    assert folder is not None
+    assert f"catalog add --catalog {folder.group(1)} /music\n" in (KUBERNETES / "fill.yaml").read_text()
 
 
 def test_their_configuration_is_one(tmp_path: Path) -> None:
