@@ -84,7 +84,7 @@ class EncoderSettings:
     """The fingerprint network: [encoder]."""
 
     name: str = "compact"
-    """Which of the installed encoders; must be the one the catalogue was made with."""
+    """Which of the installed encoders, or the path of a .safetensors file; must be the one the catalogue was made with."""
     device: str = "auto"
     """`auto` takes the first CUDA device when there is one, otherwise the CPU; or `cpu`, `cuda`, `cuda:1`."""
     threads: int = 0
