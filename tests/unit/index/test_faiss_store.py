@@ -130,6 +130,14 @@ def test_an_index_left_beside_other_fingerprints_is_not_used(table_of: TableOf) 
     assert load(other, exact_rows=500).search(queries_of(other, [7]), 1)[1].tolist() == [[7]]
 
 
+def test_a_kept_index_is_scanned_as_deep_as_is_asked_now(table_of: TableOf, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = table_of([300, 300])
+    build(table)
+    monkeypatch.setattr(ivfpq, "PROBES", 2)
+    _, index = ivfpq.restore(table)
+    assert index.nprobe == 2
+
+
 def test_an_index_that_cannot_be_kept_is_used_all_the_same(table_of: TableOf) -> None:
     table = table_of([300, 300])
     draft = ivfpq.cache_path(table).with_name(f"index-1.faiss.{os.getpid()}")
