@@ -22,7 +22,7 @@ from monitor.evaluate.broadcast import impostors
 from monitor.evaluate.broadcast.catalogue import IMPOSTOR_S
 from monitor.evaluate.broadcast.heard import keep
 from monitor.evaluate.broadcast.impostors import Impostors
-from monitor.evaluate.fit import read, windows
+from monitor.evaluate.fit import ASKED, KIN, SAME, read, windows
 from monitor.pipeline.ports import Encoder
 from monitor.train.data import Clips, open_split
 
@@ -30,10 +30,6 @@ LENGTH_S = (30.0, 360.0)
 """No shorter recordings are taken, and so much of each at most."""
 SPEEDS = ((7, 5), (6, 5), (5, 6), (5, 7))
 """Each at least 16 % from the others and from the recording itself."""
-SAME, KIN = 0.9, 0.05
-"""A recording of whose windows more than this share is so alike to some of another one is that one again."""
-ASKED = 3
-"""Every so many windows of it are asked."""
 STRANGE_EVERY = 5
 """Of so many windows of the strangers one is asked for its nearest."""
 
