@@ -137,6 +137,11 @@ class Connection(aiomqtt.Client):
 
         self._loop.call_soon_threadsafe(register)
 
+    def _on_socket_close(self, client: paho.Client, userdata: Any, sock: Any) -> None:
+        if self._ear.reason:
+            self._ear.reason = last_word(sock) or self._ear.reason
+        super()._on_socket_close(client, userdata, sock)
+
     def _on_publish(
         self,
         client: paho.Client,  # noqa: ARG002 - what paho calls with
@@ -201,6 +206,18 @@ async def hang_up(client: Connection) -> None:
     with contextlib.suppress(aiomqtt.MqttError, OSError, TimeoutError):
         async with asyncio.timeout(1.0):
             await until_lost(client)
+
+
+def last_word(line: socket.socket) -> str:
+    """Return the TLS alert that is still unread where the broker hung up while we were writing; nothing where it sent none.
+
+    `line` does not block, and is about to be closed: what else waits in it is lost.
+    """
+    try:
+        line.recv(1)
+    except OSError as error:
+        return str(error) if "alert" in str(error).lower() else ""
+    return ""
 
 
 def abandon(client: aiomqtt.Client) -> None:

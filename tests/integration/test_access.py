@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import gc
 import socket
+import ssl
 import subprocess
 import time
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from structlog.testing import capture_logs
 
 from monitor.errors import BrokerUnreachable
 from monitor.observe.hub import Hub
+from monitor.publish.client import last_word
 from monitor.publish.mqtt import MqttPublisher, brokers
 from monitor.publish.outbox import DiskOutbox
 from monitor.publish.probe import try_broker
@@ -25,7 +27,7 @@ from monitor.settings import MqttSettings, MqttVersion
 from tests.integration.authority import Authority, Certificate
 from tests.integration.test_mosquitto import detection
 
-PATIENCE_S = 30.0
+PATIENCE_S = 60.0
 ATTEMPTS = 3
 """So often it is refused before the fault is mended: one line all the same."""
 
@@ -156,6 +158,33 @@ async def test_each_refusal_is_one_line_and_ends_when_it_is_mended(
             broker.stop()
     gc.collect()  # those sockets, here and not in somebody else's test
     assert not [f"{one.name}: {result!r}" for one, result in zip(refusals, results, strict=True) if result is not None]
+
+
+def test_a_broker_that_hangs_up_while_we_write_is_heard_out(need: Callable[[str], Path], tmp_path: Path) -> None:
+    ours = Authority(need("openssl"), tmp_path, "ours")
+    good = ours.issue("broker")
+    broker = Broker(need("mosquitto"), tmp_path / "broker")
+    broker.start(f"certfile {good.certificate}", f"keyfile {good.key}", f"cafile {ours.certificate}", "require_certificate true")
+    try:
+        trust = ssl.create_default_context(cafile=str(ours.certificate))
+        with (
+            socket.create_connection(("127.0.0.1", broker.port)) as plain,
+            trust.wrap_socket(plain, server_hostname="127.0.0.1") as line,
+        ):
+            line.setblocking(False)
+            with pytest.raises(OSError, match=r"EOF|reset|pipe") as written:  # what an operator was told before
+                _write_for_ever(line)
+            assert "alert" not in str(written.value)
+            assert "certificate required" in last_word(line)
+    finally:
+        broker.stop()
+
+
+def _write_for_ever(line: ssl.SSLSocket) -> None:
+    give_up_s = time.monotonic() + PATIENCE_S
+    while time.monotonic() < give_up_s:
+        line.send(b"\0")
+        time.sleep(0.01)
 
 
 async def _refused_then_let_in(one: Refusal, broker: Broker, folder: Path, lines: list[Any]) -> None:
