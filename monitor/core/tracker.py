@@ -25,10 +25,9 @@ from monitor.core.kinship import SAME_SOUND
 from monitor.core.play import Line, LivePlay, along
 from monitor.core.ring import Heard, Ring
 from monitor.core.scoring import Wish
-from monitor.messages import EventKind, Kinship, Play, PlayEvent
+from monitor.core.telling import SNAP_S, Teller
+from monitor.messages import EventKind, Kinship, PlayEvent
 
-SNAP_S = 1.2
-"""A play that begins or ends so near to the recording's own beginning or end does so exactly there."""
 HINT_SHARE = 0.3
 """Share of the needed evidence from which on it is worth looking farther back for the rest."""
 LONG_FACTOR = 2.6
@@ -43,8 +42,6 @@ LOOK_EVERY = 4
 """Hops between lookups while a play is clearly heard, and between long looks back for one place."""
 UNHEARD = 4
 """Hops after which a play that says nothing may be elsewhere than its line says."""
-BESIDE_S = 3.0
-"""Another recording on air so near to an end of a play may have hidden some of it in a fade."""
 BROKEN_OFF = 11.0
 """Nats: about one play in fifty is broken off within seconds of being found, and nearly every chance likeness is."""
 LITTLE_LEFT = 0.5
@@ -119,6 +116,7 @@ class Tracker:
         """Start with nothing on air; the ring is where the stream's fingerprints are put, its own unless it shares one."""
         self.stream, self._limits, self._evidence = stream, limits, evidence
         self.ring = ring or Ring(limits.ring_hops, limits.dim)
+        self._teller = Teller(stream=stream, hop_s=limits.hop_s, window_s=limits.window_s, evidence=evidence)
         self._hits = Hits(single=0.6 * evidence.highest)
         self._live: list[LivePlay] = []
         self._past: list[LivePlay] = []
@@ -210,7 +208,8 @@ class Tracker:
             if names != play.told and all(play is not one for _, one in saying):
                 saying.append((EventKind.UPDATED, play))
             play.told = names
-        said = [self._event(kind, play) for kind, play in saying]
+        known = (*self._live, *self._past)
+        said = [self._teller.event(kind, play, self.ring.newest, known) for kind, play in saying]
         for kind, play in saying:
             if kind is EventKind.ENDED:
                 play.forget_details()
@@ -415,56 +414,3 @@ class Tracker:
         beyond = np.where(heard.present, self._evidence.of(play.unexplained(heard, theirs, mine)), 0.0)
         alike = float(np.einsum("nd,nd->n", mine, theirs)[both].mean()) if both.any() else 0.0
         return own, float(beyond[::-1].cumsum().max()), alike
-
-    def _event(self, kind: EventKind, play: LivePlay) -> PlayEvent:
-        """Put a play into seconds."""
-        hop_s, window_s = self._limits.hop_s, self._limits.window_s
-        first, last = play.edges
-        start_s, end_s = play.first_hop * hop_s + (1.0 - first) * window_s, play.last_hop * hop_s + last * window_s
-        begin, line = play.begin, play.line
-        reference_start_s, reference_end_s = begin.at(start_s / hop_s) * hop_s, line.at(end_s / hop_s) * hop_s
-        duration_s = (self._references.hops(play.reference_id) - 1) * hop_s + 0.75 * window_s
-        if abs(reference_start_s) < SNAP_S:
-            start_s, reference_start_s = max(start_s - reference_start_s / begin.speed, 0.0), 0.0
-        if abs(duration_s - reference_end_s) < SNAP_S and kind is EventKind.ENDED:
-            end_s, reference_end_s = end_s + (duration_s - reference_end_s) / line.speed, duration_s
-        came_softly, went_softly = play.soft
-        heard_until_s = self.ring.newest * hop_s + window_s
-        if end_s > heard_until_s:  # nothing is claimed of what has not been heard yet
-            end_s, reference_end_s = heard_until_s, reference_end_s - (end_s - heard_until_s) * line.speed
-        return PlayEvent(
-            kind=kind,
-            number=play.number,
-            play=Play(
-                stream=self.stream,
-                reference_id=play.reference_id,
-                start_s=start_s,
-                end_s=max(end_s, start_s),
-                reference_start_s=max(reference_start_s, 0.0),
-                reference_end_s=max(reference_end_s, reference_start_s, 0.0),
-                speed=line.speed,
-                score=play.similarity,
-                evidence=play.best_total,
-                confidence=self._evidence.confidence(play.best_total, play.similarity, play.places),
-                detected_s=play.detected_hop * hop_s + window_s,
-                alternatives=play.alternatives,
-                usage=play.usage,
-                complete=kind is EventKind.ENDED and self._complete(play, reference_end_s - reference_start_s, end_s - start_s),
-                start_blended=came_softly and reference_start_s > 0.0 and self._beside_another(play, play.first_hop),
-                end_blended=went_softly and reference_end_s < duration_s and self._beside_another(play, play.last_hop),
-            ),
-        )
-
-    def _beside_another(self, play: LivePlay, hop: int) -> bool:
-        """Say whether another recording is known to have been on air near a hop."""
-        near = round(BESIDE_S / self._limits.hop_s)
-        others = (other for other in (*self._live, *self._past) if other is not play)
-        return any(other.first_hop - near <= hop <= other.last_hop + near for other in others)
-
-    def _complete(self, play: LivePlay, heard_s: float, on_air_s: float) -> bool:
-        """Say whether a recording was on air from its beginning to its end, with nothing left out or repeated."""
-        duration_s = (self._references.hops(play.reference_id) - 1) * self._limits.hop_s + 0.75 * self._limits.window_s
-        return (
-            min(heard_s, on_air_s * play.line.speed) > duration_s - 2 * SNAP_S
-            and on_air_s * play.line.speed < duration_s + 2 * SNAP_S
-        )
