@@ -215,6 +215,16 @@ def test_impostors_move_as_recordings_do_and_are_none_of_them() -> None:
     assert likeness.made[0] == pytest.approx(likeness.real[0], abs=0.05)
 
 
+def test_impostors_of_the_same_recordings_are_no_copies_of_each_other() -> None:
+    base = [fingerprints(recording(100 + seed, 40)) for seed in range(12)]
+    maker = Impostors(base, seed=1)
+    every = sum(map(len, base))
+    first, second = maker.recording(every), maker.recording(every)
+    real = np.concatenate(base)
+    assert float(np.median((first @ real.T).max(axis=1))) < 0.95
+    assert float(np.median((first @ second.T).max(axis=1))) < 0.95
+
+
 def test_a_catalogue_is_filled_with_real_recordings_first_and_then_with_impostors(tmp_path: Path) -> None:
     others = {f"other {seed}": fingerprints(recording(300 + seed, 40)) for seed in range(3)}
     maker = Impostors(list(others.values()), seed=1)

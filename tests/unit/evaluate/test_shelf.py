@@ -54,7 +54,7 @@ def test_padding_has_the_moments_and_the_continuity_of_the_real_and_copies_none(
     for _ in range(3):
         walk = (walk + walk.roll(1, 0)) / 2**0.5
     rows = torch.nn.functional.normalize(walk * scale, dim=1)
-    real = Shelf(table=rows.half(), start=np.array([0, 8000]))
+    real = Shelf(table=rows.half(), start=np.arange(0, 8001, 400))
     made = padding(real, 5000, seed=3)
     assert len(made.table) == 5000
     assert made.start.tolist() == [*range(0, 5000, STRETCH), 5000]
@@ -62,7 +62,7 @@ def test_padding_has_the_moments_and_the_continuity_of_the_real_and_copies_none(
     torch.testing.assert_close(table.norm(dim=1), torch.ones(5000), atol=2e-3, rtol=0)
     torch.testing.assert_close(table.T @ table / 5000, rows.T @ rows / 8000, atol=0.02, rtol=0)
     neighbours = [float((one[1:] * one[:-1]).sum(1).mean()) for one in (rows, table)]
-    assert neighbours[0] == pytest.approx(neighbours[1], abs=0.05)
+    assert neighbours[0] == pytest.approx(neighbours[1], abs=0.1)
     assert float((table[::50] @ rows.T).amax()) < 0.995
     assert torch.equal(padding(real, 500, seed=3).table, padding(real, 500, seed=3).table)
     assert not torch.equal(padding(real, 500, seed=3).table, padding(real, 500, seed=4).table)
