@@ -68,7 +68,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--larger",
         type=int,
         nargs="*",
-        help="search the unknown in catalogues of so many too (default: 3000 10000; 100000 takes 15 GB of disk and hours)",
+        help="search the unknown in catalogues of so many too (default: 3000 10000; 100000 takes 15 GB of disk and an hour)",
     )
     one.add_argument("--encoder", default="compact", help="an installed encoder, or a .safetensors file (default: %(default)s)")
     one.set_defaults(run=broadcast)
