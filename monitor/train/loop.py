@@ -10,6 +10,7 @@ from __future__ import annotations
 import ctypes
 import json
 import math
+import pickle
 import queue
 import threading
 import time
@@ -27,7 +28,7 @@ from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
 from monitor.encoder.engine import pick_device
 from monitor.encoder.features import LogMel
-from monitor.errors import EncoderError, Transient
+from monitor.errors import ConfigError, EncoderError, Transient
 from monitor.train import codecs, losses, rooms
 from monitor.train.data import Clips, open_split
 from monitor.train.degrade import Degrader, mask_features
@@ -41,6 +42,8 @@ MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 AHEAD = 3
 """Batches drawn ahead by the reading thread."""
 LOG_EVERY = 25
+MAY_CHANGE = ("minutes", "steps", "validate_minutes")
+"""Of `[training]`: what may be another when a run is taken up again. With anything else changed it would be two runs in one."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -55,6 +58,10 @@ class Progress:
     log: list[dict[str, Any]] = field(default_factory=list)
 
 
+class NotSaved(Transient):
+    """The run could not be saved; what was saved before stands. Make room, then run the same command again."""
+
+
 class Stopped(Transient):
     """The run was asked to stop and has been saved; run the same command again to go on."""
 
@@ -66,7 +73,8 @@ class Run:
         """Take up the run in `out`, or begin it: with random weights, or with those of the encoder `start_from` (name or file).
 
         Raises:
-            EncoderError: `start_from` is no encoder, or one of another network.
+            EncoderError: `start_from` is no encoder, or one of another network; or what lies in `out` is no checkpoint.
+            ConfigError: The run in `out` is one of another recipe.
         """
         self._recipe, self._out, self._device = recipe, out, pick_device(device)
         self._sound: Recipe = recipe.encoder_recipe()
@@ -78,7 +86,6 @@ class Run:
             self._network.parameters(), lr=0.0, weight_decay=recipe.training.weight_decay
         )
         self._loss = losses.build(recipe.training.loss, margin=recipe.training.margin, temperature=recipe.training.temperature)
-        self._random = torch.Generator().manual_seed(recipe.seed)
         self.progress = Progress()
         self._stopping = False
         self._checkpoint = out / "checkpoint.pt"
@@ -88,6 +95,7 @@ class Run:
         elif start_from:
             self._start_from(weights.find(start_from))
         seed = recipe.seed + self.progress.step
+        self._random = torch.Generator().manual_seed(seed)
         length = self._sound.window_samples
         bank = rooms.bank(recipe.seed, recipe.training.rooms, self._sound.sample_rate_hz, length)
         devices = responses(open_split(cache, "train", "ir"), length)
@@ -125,6 +133,7 @@ class Run:
 
         Raises:
             Stopped: `stop` was called; all is saved.
+            NotSaved: The disk is full, or cannot be written.
         """
         _keep_memory()
         torch.backends.cudnn.benchmark = True  # every batch has the same shape
@@ -244,17 +253,39 @@ class Run:
 
     def _save(self) -> None:
         partial = self._checkpoint.with_suffix(".partial")
-        torch.save(
-            {"network": self._network.state_dict(), "optimizer": self._optimizer.state_dict(), "progress": asdict(self.progress)},
-            partial,
-        )
-        partial.replace(self._checkpoint)
+        try:
+            torch.save(
+                {
+                    "network": self._network.state_dict(),
+                    "optimizer": self._optimizer.state_dict(),
+                    "progress": asdict(self.progress),
+                    "recipe": _kept(self._recipe),
+                },
+                partial,
+            )
+            partial.replace(self._checkpoint)
+        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
+            partial.unlink(missing_ok=True)
+            before = "what was saved before stands" if self._checkpoint.exists() else "nothing was saved before"
+            raise NotSaved(f"{self._checkpoint} cannot be written ({error}): {before}; run the same command again") from error
 
     def _load(self) -> None:
-        state = torch.load(self._checkpoint, map_location=self._device, weights_only=True)
-        self._network.load_state_dict(state["network"])
-        self._optimizer.load_state_dict(state["optimizer"])
-        self.progress = Progress(**state["progress"])
+        try:
+            state = torch.load(self._checkpoint, map_location=self._device, weights_only=True)
+            progress, kept = Progress(**state["progress"]), state.get("recipe")
+            network, optimizer = state["network"], state["optimizer"]
+        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError, AttributeError) as error:
+            raise EncoderError(f"{self._checkpoint} is no checkpoint, or damaged: move it away, or name another --out") from error
+        wanted = _kept(self._recipe)
+        if kept is not None and kept != wanted:
+            changed = ", ".join(sorted(name for name in kept.keys() | wanted.keys() if kept.get(name) != wanted.get(name)))
+            raise ConfigError(f"{self._out} holds a run of another recipe ({changed} differ): name another --out")
+        try:
+            self._network.load_state_dict(network)
+            self._optimizer.load_state_dict(optimizer)
+        except (RuntimeError, ValueError, KeyError) as error:
+            raise ConfigError(f"{self._out} holds a run of another network or optimizer: name another --out") from error
+        self.progress = progress
 
     def _start_from(self, path: Path) -> None:
         found, tensors = weights.load(path)
@@ -265,6 +296,17 @@ class Run:
                 f"{path} holds the network {found.network!r}, not {self._recipe.network!r} as the recipe asks"
             ) from error
         self.progress.started_from = found.weights_sha256
+
+
+def _kept(recipe: TrainingRecipe) -> dict[str, Any]:
+    """Return all of a recipe that must be the same when its run is taken up again, `section.field` by value, as JSON has it."""
+    told: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    flat = {
+        f"{section}.{name}" if name else section: value
+        for section, content in told.items()
+        for name, value in (content.items() if isinstance(content, dict) else (("", content),))
+    }
+    return {name: value for name, value in flat.items() if name not in {f"training.{one}" for one in MAY_CHANGE}}
 
 
 def _keep_memory() -> None:

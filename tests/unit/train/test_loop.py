@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from monitor.encoder.engine import load_encoder
-from monitor.errors import EncoderError
+from monitor.errors import ConfigError, EncoderError
 from monitor.train import data, loop, recipe, report
 from monitor.train.validate import CONDITIONS
 from tests.unit.train.clips import RECIPE_TEXT, pack_clips
@@ -119,6 +119,53 @@ def test_a_run_that_is_stopped_has_saved_and_goes_on(folder: Path, chosen: recip
     with pytest.raises(loop.Stopped, match="stopped at step 1: run the same command again"):
         run.train(lambda _: None)
     assert loop.Run(longer, folder / "cache", folder / "stopped", "cpu").progress.step == 1
+
+
+def test_a_run_of_another_recipe_is_not_taken_up(finished: Finished, folder: Path, chosen: recipe.TrainingRecipe) -> None:
+    """It was: with another loss or chain silently, with another network by a traceback."""
+    shutil.copytree(folder / "out", folder / "changed")
+    other = replace(chosen, training=replace(chosen.training, margin=0.4), chain=replace(chosen.chain, voice=0.9))
+    with pytest.raises(ConfigError, match=r"another recipe \(chain.voice, training.margin differ\): name another --out"):
+        loop.Run(other, folder / "cache", folder / "changed", "cpu")
+    wider = replace(chosen, sound={"dim": 32})
+    with pytest.raises(ConfigError, match=r"sound.dim differ"):
+        loop.Run(wider, folder / "cache", folder / "changed", "cpu")
+    state = torch.load(folder / "changed" / "checkpoint.pt", weights_only=True)
+    del state["recipe"]  # as they were written until then
+    torch.save(state, folder / "changed" / "checkpoint.pt")
+    loop.Run(chosen, folder / "cache", folder / "changed", "cpu")
+    with pytest.raises(ConfigError, match="another network or optimizer"):
+        loop.Run(wider, folder / "cache", folder / "changed", "cpu")
+
+
+@pytest.mark.parametrize("content", [b"", b"hello", b"PK\x03\x04 cut short"])
+def test_what_is_no_checkpoint_is_said_so(tmp_path: Path, chosen: recipe.TrainingRecipe, content: bytes) -> None:
+    (tmp_path / "checkpoint.pt").write_bytes(content)
+    with pytest.raises(EncoderError, match="is no checkpoint, or damaged"):
+        loop.Run(chosen, tmp_path / "cache", tmp_path, "cpu")
+
+
+def test_the_masks_of_a_resumed_run_are_not_those_it_began_with(
+    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe
+) -> None:
+    """They were: every time a run was taken up, it drew the same masks again."""
+    begun = loop.Run(chosen, folder / "cache", folder / "masks", "cpu")
+    shutil.copytree(folder / "out", folder / "resumed")
+    resumed = loop.Run(chosen, folder / "cache", folder / "resumed", "cpu")
+    assert begun._random.initial_seed() + resumed.progress.step == resumed._random.initial_seed()
+
+
+def test_a_full_disk_is_said_so_and_leaves_the_last_checkpoint(
+    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe
+) -> None:
+    shutil.copytree(folder / "out", folder / "full")
+    run = loop.Run(chosen, folder / "cache", folder / "full", "cpu")
+    (folder / "full" / "checkpoint.partial").symlink_to("/dev/full")
+    before = (folder / "full" / "checkpoint.pt").read_bytes()
+    with pytest.raises(loop.NotSaved, match="what was saved before stands"):
+        run._save()
+    assert (folder / "full" / "checkpoint.pt").read_bytes() == before
+    assert not (folder / "full" / "checkpoint.partial").is_symlink()
 
 
 @pytest.mark.parametrize("loss", ["triplet", "nt-xent", "kcl"])
