@@ -72,6 +72,17 @@ class Chain:
     """So low a level, under full scale, that 16 bits are few."""
     quiet_db: tuple[float, float] = (20.0, 60.0)
 
+    def __post_init__(self) -> None:
+        """Refuse probabilities that are none and ranges that are the wrong way round."""
+        values = {one.name: getattr(self, one.name) for one in fields(self)}
+        for name, value in values.items():
+            if isinstance(value, tuple) and value[0] > value[1]:
+                raise ValueError(f"{name} must rise: {list(value)}")
+            if isinstance(value, float) and name != "equalise_db" and not 0 <= value <= 1:
+                raise ValueError(f"{name} is a probability from 0 to 1, not {value}")
+        if self.bands < 2:
+            raise ValueError("a compressor needs two bands")
+
     def only(self, **what: float | tuple[float, float]) -> Chain:
         """Return a chain on which nothing strikes but this; levels that are not given stay."""
         silent = {one.name: 0.0 for one in fields(self) if isinstance(getattr(self, one.name), float)}

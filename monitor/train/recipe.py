@@ -6,14 +6,15 @@ Knows the file. Knows nothing of how any of it is done.
 from __future__ import annotations
 
 import tomllib
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from monitor.core.recipe import Recipe
 from monitor.errors import ConfigError
+from monitor.train.decode import SAMPLE_RATE_HZ
 from monitor.train.degrade import Chain
 from monitor.train.sampler import Positives
 
@@ -53,6 +54,12 @@ class Training:
     def __post_init__(self) -> None:
         if (self.minutes > 0) == (self.steps > 0):
             raise ValueError("either minutes or steps says how long; give one of the two")
+        if self.batch < 2 or self.rooms < 1:
+            raise ValueError("batch must be at least 2, rooms at least 1")
+        if min(self.learning_rate, self.temperature, self.margin, self.validate_minutes) <= 0:
+            raise ValueError("learning_rate, temperature, margin and validate_minutes must be above 0")
+        if not (0 <= self.mask <= 1 and 0 <= self.warm_up <= 1 and self.weight_decay >= 0):
+            raise ValueError("mask and warm_up are shares from 0 to 1, weight_decay is not negative")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -70,9 +77,20 @@ class TrainingRecipe:
     chain: Chain = field(default_factory=Chain)
 
     def encoder_recipe(self) -> Recipe:
-        """Return the recipe of the encoder that comes out, weights not yet known."""
-        fields: dict[str, Any] = dict(self.sound)
-        return Recipe(name=self.name, network=self.network, **fields)
+        """Return the recipe of the encoder that comes out, weights not yet known.
+
+        Raises:
+            ConfigError: `[sound]` has a field that is none, or asks for other sound than is packed: a second at 8 kHz.
+        """
+        if unknown := sorted(set(self.sound) - {one.name for one in fields(Recipe)}):
+            raise ConfigError(f"[sound] of training recipe {self.name!r}: there is no {', '.join(unknown)}")
+        try:
+            found = TypeAdapter(Recipe).validate_python({**self.sound, "name": self.name, "network": self.network})
+        except ValidationError as error:
+            raise ConfigError(f"[sound] of training recipe {self.name!r}: {error}") from error
+        if (found.sample_rate_hz, found.window_samples) != (SAMPLE_RATE_HZ, SAMPLE_RATE_HZ):
+            raise ConfigError(f"[sound] of training recipe {self.name!r}: audio is packed at 8 kHz, and a window is a second of it")
+        return found
 
 
 def read(name: str) -> tuple[TrainingRecipe, str]:
@@ -84,7 +102,9 @@ def read(name: str) -> tuple[TrainingRecipe, str]:
     path = Path(name) if name.endswith(".toml") else SHIPPED / f"{name}.toml"
     try:
         text = path.read_text()
-        return TypeAdapter(TrainingRecipe).validate_python(tomllib.loads(text)), text
+        found = TypeAdapter(TrainingRecipe).validate_python(tomllib.loads(text))
+        found.encoder_recipe()
+        return found, text
     except OSError as error:
         shipped = ", ".join(sorted(found.stem for found in SHIPPED.glob("*.toml")))
         raise ConfigError(f"no training recipe {name!r}: shipped are {shipped}; or name a .toml file") from error

@@ -55,6 +55,18 @@ class Positives:
     coded_share: float = 0.0
     """Read from what has been through a codec (`train/codecs.py`), where there is any."""
 
+    def __post_init__(self) -> None:
+        """Refuse what would be read beyond a recording: its anchors stand two windows from either end."""
+        changes = ((self.speed_share, self.speed), (self.tempo_share, self.tempo))
+        faster = max((most for share, most in changes if share), default=0.0)
+        if self.count < 1:
+            raise ValueError("an anchor needs a positive: count must be at least 1")
+        if min(self.shift_s, self.speed, self.tempo, self.pitch) < 0 or 1.5 * (1 + faster) + self.shift_s > 2:
+            raise ValueError("shift_s, speed, tempo and pitch are not negative, and 1.5 * (1 + speed or tempo) + shift_s at most 2")
+        shares = (self.speed_share, self.tempo_share, self.pitch_share)
+        if min(*shares, self.coded_share) < 0 or max(sum(shares), self.coded_share) > 1:
+            raise ValueError("shares lie between 0 and 1, and those of speed, tempo and pitch are no more than 1 together")
+
 
 class Samples:
     """Packed clips where they are read from: the mapped file, or all of them in the memory of the training device."""
