@@ -13,6 +13,7 @@ import subprocess
 import sys
 import tarfile
 import zipfile
+import zlib
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -119,7 +120,8 @@ def unpack(archive: Path, target: Path, suffixes: Collection[str] = AUDIO_SUFFIX
 
     What counts as audio is told by `suffixes`, in lower case.
 
-    The folder appears whole or not at all. Links are not followed: their target is in the package itself or elsewhere.
+    The folder appears whole or not at all. Links are not followed: their target is in the package itself or elsewhere. A damaged
+    archive is thrown away, so that the next call fetches it anew.
 
     Raises:
         FetchError: the archive is damaged or of no known format.
@@ -131,7 +133,11 @@ def unpack(archive: Path, target: Path, suffixes: Collection[str] = AUDIO_SUFFIX
     growing.mkdir(parents=True)
     try:
         _unpack_outer(archive, growing, suffixes)
-    except (OSError, tarfile.TarError, zipfile.BadZipFile, subprocess.CalledProcessError) as error:
+    except (tarfile.TarError, zipfile.BadZipFile, zlib.error, EOFError, subprocess.CalledProcessError) as error:
+        shutil.rmtree(growing, ignore_errors=True)
+        archive.unlink(missing_ok=True)
+        raise FetchError(f"{archive.name}: damaged, fetch it again: {error}") from error
+    except OSError as error:
         shutil.rmtree(growing, ignore_errors=True)
         raise FetchError(f"{archive.name}: cannot unpack: {error}") from error
     growing.rename(target)
