@@ -161,7 +161,8 @@ class Published(nn.Module):
     """The network of Chang et al., ICASSP 2021, and Araz et al., ISMIR 2025: eight separated convolutions, divide and encode.
 
     Features [batch, 1, 256, 32] in, unit vectors [batch, dim] out; 16,947,200 parameters with the LayerNorm in the head that Araz
-    et al. have and Chang et al. left out (8,192 fewer). Keras' SAME padding, epsilon and initial weights.
+    et al. have and Chang et al. left out (8,192 fewer). Keras' SAME padding and epsilon, and the initial weights of its
+    convolutions; those of the head are normal with variance 1 / inputs, where Keras draws them evenly with 2 / (inputs + outputs).
     """
 
     CHANNELS = (128, 128, 256, 256, 512, 512, 1024, 1024)
