@@ -8,6 +8,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from monitor.errors import ConfigError
+
 CARRIED = tuple(f"{split}-{kind}" for split in ("train", "validation") for kind in ("music", "speech", "noise", "ir"))
 BAG_MB = 58.0
 """What is carried to the machine in the cloud that we use may be 64 MiB, the code included."""
@@ -43,6 +45,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, or only fetch."""
     from monitor.train import codecs, data, loop, midi, parcel, recipe, report
 
+    if arguments.minutes is not None and arguments.minutes <= 0:
+        raise ConfigError("--minutes must be above 0")
     chosen, text = recipe.read(arguments.recipe)
     cache = arguments.cache or data.default_cache()
     if arguments.parcel:
@@ -60,10 +64,11 @@ def run(arguments: argparse.Namespace) -> int:
         codecs.make_bank(cache, number, print)
     if arguments.fetch_only:
         return 0
-    if chosen.positives.coded_share and not codecs.bank_path(cache, 0).is_file():
-        print("no recordings after a codec are prepared (--codecs 1): none will be heard")
-    if arguments.minutes:
+    if chosen.positives.coded_share and not codecs.open_banks(cache, data.open_split(cache, "train", "music")):
+        print("no recordings after a codec are prepared, or others than are packed (--codecs 1): none will be heard")
+    if arguments.minutes is not None:
         chosen = replace(chosen, training=replace(chosen.training, minutes=arguments.minutes, steps=0))
+        text = f"# Trained with --minutes {arguments.minutes:g}, whatever [training] says of minutes and steps.\n{text}"
     out = arguments.out or Path(f"train-{chosen.name}")
     started = loop.Run(chosen, cache, out, arguments.device, arguments.start_from)
     for number in (signal.SIGINT, signal.SIGTERM):

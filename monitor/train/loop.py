@@ -56,6 +56,10 @@ class Progress:
     started_from: str = ""
     """SHA-256 of the weights it began with; empty: random ones."""
     log: list[dict[str, Any]] = field(default_factory=list)
+    machines: list[str] = field(default_factory=list)
+    """What it ran on, in order; empty in checkpoints that are older than this field."""
+    banks: int = 0
+    """Banks of coded recordings that the last part of it read from."""
 
 
 class NotSaved(Transient):
@@ -101,6 +105,10 @@ class Run:
         devices = responses(open_split(cache, "train", "ir"), length)
         self._degrade = Degrader(recipe.chain, bank, devices, self._sound.sample_rate_hz, self._device, seed)
         music, voices, noises = (open_split(cache, "train", kind) for kind in ("music", "speech", "noise"))
+        coded = codecs.open_banks(cache, music) if recipe.positives.coded_share else []
+        self.progress.banks = len(coded)
+        if (machine := _machine(self._device)) not in self.progress.machines:
+            self.progress.machines.append(machine)
         self._sampler = Sampler(
             music,
             voices,
@@ -109,7 +117,7 @@ class Run:
             batch=recipe.training.batch,
             window=length,
             seed=seed,
-            coded=codecs.open_banks(cache, music) if recipe.positives.coded_share else (),
+            coded=coded,
             device=self._device,
         )
         self._retrieval = Retrieval(
@@ -247,8 +255,11 @@ class Run:
         progress = self.progress
         entry = {"step": progress.step, "minutes": round(progress.spent_s / 60, 2), "windows": progress.windows, **what}
         progress.log.append(entry)
-        with (self._out / "log.jsonl").open("a") as log:
-            log.write(json.dumps(entry) + "\n")
+        try:
+            with (self._out / "log.jsonl").open("a") as log:
+                log.write(json.dumps(entry) + "\n")
+        except OSError as error:
+            raise NotSaved(f"{self._out / 'log.jsonl'} cannot be written ({error}): run the same command again") from error
         say(json.dumps(entry))
 
     def _save(self) -> None:
@@ -296,6 +307,11 @@ class Run:
                 f"{path} holds the network {found.network!r}, not {self._recipe.network!r} as the recipe asks"
             ) from error
         self.progress.started_from = found.weights_sha256
+
+
+def _machine(device: torch.device) -> str:
+    """Say what a run runs on, for the card."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"a CPU ({torch.get_num_threads()} threads)"
 
 
 def _kept(recipe: TrainingRecipe) -> dict[str, Any]:

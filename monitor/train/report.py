@@ -10,6 +10,7 @@ from typing import Any
 from monitor.encoder import networks, weights
 from monitor.train.data import open_split
 from monitor.train.loop import Progress
+from monitor.train.validate import LONGEST_S, SECONDS, SHORTEST_S
 
 
 def write(out: Path, path: Path, recipe_text: str, progress: Progress, cache: Path) -> None:
@@ -28,6 +29,9 @@ def write(out: Path, path: Path, recipe_text: str, progress: Progress, cache: Pa
     recipe, tensors = weights.load(path)
     parameters = sum(parameter.numel() for parameter in networks.build(recipe).parameters())
     music = open_split(cache, "train", "music")
+    machines = f", on {' and '.join(progress.machines)}" if progress.machines else ""
+    coded = f"{progress.banks} banks of them after a codec" if progress.banks else "none of them after a codec"
+    asked = int((open_split(cache, "validation", "music").length >= SHORTEST_S * recipe.sample_rate_hz).sum())
     last = log[-1]
     scores = [entry for entry in log if "validation" in entry][-1]["validation"]
     rows = "\n".join(f"| {name} | {100 * one:.1f} % | {100 * whole:.1f} % |" for name, (one, whole) in scores.items())
@@ -39,13 +43,15 @@ Written by `monitor train` on {datetime.datetime.now(datetime.UTC).date().isofor
 - Network `{recipe.network}`, {parameters:,} parameters ({len(tensors)} tensors); one second in, {recipe.dim} numbers out, one
 every {recipe.hop_s} s.
 - Recipe hash `{recipe.hash}`, weights SHA-256 `{recipe.weights_sha256}`.
-- Trained {last["minutes"]:.0f} minutes, {last["step"]} steps, {last["windows"]:,} windows{before}, on {len(music)} recordings
+- Trained {last["minutes"]:.0f} minutes, {last["step"]} steps, {last["windows"]:,} windows{before}{machines}.
+- Of {len(music)} recordings, {coded}
   ({music.length.sum() / recipe.sample_rate_hz / 3600:.1f} h) of the train split of `monitor/train/packages.tsv`: free music from
-  package registries, nearly all of it instrumental game music, with hardly any singing. Speech and noise from the same list.
-- Right recording first on the validation split ({len(open_split(cache, "validation", "music"))} recordings, exact search, no
-threshold), after one second and after five:
+  package registries, nearly all of it instrumental game music, with hardly any singing. Speech and noise from the same list;
+  rooms are simulated.
+- Right recording first on the validation split ({asked} recordings, the
+first {LONGEST_S:.0f} s of each, exact search, no threshold), after one second and after {SECONDS}:
 
-| condition | 1 s | 5 s |
+| condition | 1 s | {SECONDS} s |
 |---|---|---|
 {rows}
 

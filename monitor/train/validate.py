@@ -26,6 +26,12 @@ CONDITIONS: dict[str, tuple[Chain, float]] = {
 """Name, what happens, speed. Ducking is off, so that the level named is the level measured."""
 
 
+SECONDS = 5
+"""Of a query."""
+SHORTEST_S, LONGEST_S = 3.0 * (SECONDS + 1), 120.0
+"""Recordings that are shorter are left out; of longer ones the beginning is looked for, and in."""
+
+
 class Retrieval:
     """A fixed set of queries over the validation recordings."""
 
@@ -38,8 +44,8 @@ class Retrieval:
         *,
         window: int,
         hop: int,
-        seconds: int = 5,
-        limit_s: float = 120.0,
+        seconds: int = SECONDS,
+        limit_s: float = LONGEST_S,
         seed: int = 1,
     ) -> None:
         random = np.random.default_rng(seed)

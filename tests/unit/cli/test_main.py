@@ -61,6 +61,7 @@ def test_wrong_arguments_are_2(arguments: list[str], capsys: pytest.CaptureFixtu
         ["report", "--outbox", "{missing}"],
         ["replay-events", "--station", "a", "--from", "0", "-c", "{missing}"],
         ["train", "--recipe", "compakt"],
+        ["train", "--minutes", "0"],
         ["evaluate", "fit", "--encoder", "compakt", "--device", "cpu"],
         ["evaluate", "fit", "--encoder", "{missing}.safetensors", "--device", "cpu"],
     ],

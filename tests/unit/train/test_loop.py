@@ -77,6 +77,9 @@ def test_card_and_curve_lie_beside_the_weights(finished: Finished, folder: Path)
     assert f"{run.progress.step} steps" in card
     assert all(condition in card for condition in CONDITIONS)
     assert RECIPE_TEXT.strip() in card
+    assert "on a CPU (1 threads)" in card
+    assert "none of them after a codec" in card
+    assert "2 recordings, the\nfirst 120 s of each" in card
     assert (folder / "out" / "tiny.png").read_bytes().startswith(b"\x89PNG")
 
 
@@ -166,12 +169,16 @@ def test_a_full_disk_is_said_so_and_leaves_the_last_checkpoint(
         run._save()
     assert (folder / "full" / "checkpoint.pt").read_bytes() == before
     assert not (folder / "full" / "checkpoint.partial").is_symlink()
+    (folder / "full" / "log.jsonl").unlink()
+    (folder / "full" / "log.jsonl").symlink_to("/dev/full")
+    with pytest.raises(loop.NotSaved, match="No space left"):
+        run._note(lambda _: None, {"loss": 1.0})
 
 
 @pytest.mark.parametrize("loss", ["triplet", "nt-xent", "kcl"])
 def test_steps_two_positives_any_loss_and_lamb(folder: Path, chosen: recipe.TrainingRecipe, loss: recipe.LossName) -> None:
     training = replace(chosen.training, minutes=0.0, steps=1, loss=loss, optimizer="lamb", mask=0.0)
-    several = replace(chosen.positives, count=2, tempo_share=0.3, pitch_share=0.3)
+    several = replace(chosen.positives, count=2, tempo_share=0.3, pitch_share=0.2)
     run = loop.Run(replace(chosen, training=training, positives=several), folder / "cache", folder / loss, "cpu")
     run.train(lambda _: None)
     assert (run.progress.step, run.progress.windows) == (1, 12)
