@@ -76,9 +76,12 @@ class Run:
     def __init__(self, recipe: TrainingRecipe, cache: Path, out: Path, device: str, start_from: str = "") -> None:
         """Take up the run in `out`, or begin it: with random weights, or with those of the encoder `start_from` (name or file).
 
+        Weights, optimizer and schedule go on where they were; what is drawn from there on is not what a run that was never stopped
+        would have drawn.
+
         Raises:
             EncoderError: `start_from` is no encoder, or one of another network; or what lies in `out` is no checkpoint.
-            ConfigError: The run in `out` is one of another recipe.
+            ConfigError: The run in `out` is one of another recipe, or began with other weights.
         """
         self._recipe, self._out, self._device = recipe, out, pick_device(device)
         self._sound: Recipe = recipe.encoder_recipe()
@@ -96,6 +99,8 @@ class Run:
         out.mkdir(parents=True, exist_ok=True)
         if self._checkpoint.exists():
             self._load()
+            if start_from and weights.load(weights.find(start_from))[0].weights_sha256 != self.progress.started_from:
+                raise ConfigError(f"{out} holds a run that did not begin with {start_from}: name another --out")
         elif start_from:
             self._start_from(weights.find(start_from))
         seed = recipe.seed + self.progress.step

@@ -124,6 +124,17 @@ def test_a_run_that_is_stopped_has_saved_and_goes_on(folder: Path, chosen: recip
     assert loop.Run(longer, folder / "cache", folder / "stopped", "cpu").progress.step == 1
 
 
+def test_a_run_that_began_with_other_weights_is_not_taken_up(
+    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe
+) -> None:
+    _, path, _, _ = finished
+    out = folder / "from-weights"
+    loop.Run(chosen, folder / "cache", out, "cpu", str(path))._save()
+    assert loop.Run(chosen, folder / "cache", out, "cpu", str(path)).progress.started_from
+    with pytest.raises(ConfigError, match="did not begin with compact: name another --out"):
+        loop.Run(chosen, folder / "cache", out, "cpu", "compact")
+
+
 def test_a_run_of_another_recipe_is_not_taken_up(finished: Finished, folder: Path, chosen: recipe.TrainingRecipe) -> None:
     """It was: with another loss or chain silently, with another network by a traceback."""
     shutil.copytree(folder / "out", folder / "changed")
