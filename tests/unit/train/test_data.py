@@ -1,7 +1,9 @@
 """Classifying, decoding and packing of training audio, on files made here."""
 
+import contextlib
 import json
 import tarfile
+import tempfile
 import wave
 import zipfile
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from monitor.train import data, fetch
 from monitor.train.data import DataMissing, open_split, pack, prepare
-from monitor.train.decode import decode
+from monitor.train.decode import DiskFull, decode
 from monitor.train.fetch import FetchError, Package, find_download, read_manifest, read_queen_bundle, unpack
 from monitor.train.kinds import kind_of_length, kind_of_path
 
@@ -162,6 +164,18 @@ def test_prepare_packs_what_is_worth_keeping_once(cache):
     assert len(speech) == 2
     np.testing.assert_array_equal(speech.pcm[8000:], tone(2, 250))
     assert sum(line.startswith("left out: gone") for line in told) == 1
+
+
+def test_a_full_disk_is_told_and_nothing_is_packed_short(cache, monkeypatch, tmp_path):
+    """ffmpeg leaves a short file behind then, which was taken for the whole recording."""
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "0.i16").symlink_to("/dev/full")
+    monkeypatch.setattr(tempfile, "TemporaryDirectory", lambda **_: contextlib.nullcontext(str(full)))
+    with pytest.raises(DiskFull, match="the disk is full: make room"):
+        prepare(cache, ["train"], ["music"], 1, lambda _: None)
+    with pytest.raises(DataMissing):
+        open_split(cache, "train", "music")
 
 
 def test_finished_packages_are_not_decoded_again(cache, monkeypatch):
