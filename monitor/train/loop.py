@@ -42,6 +42,8 @@ MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 AHEAD = 3
 """Batches drawn ahead by the reading thread."""
 LOG_EVERY = 25
+TRAINED_ON = 1
+"""Sets the rooms of training apart from those of validation and evaluation, whatever the seeds."""
 MAY_CHANGE = ("minutes", "steps", "validate_minutes")
 """Of `[training]`: what may be another when a run is taken up again. With anything else changed it would be two runs in one."""
 
@@ -106,7 +108,7 @@ class Run:
         seed = recipe.seed + self.progress.step
         self._random = torch.Generator().manual_seed(seed)
         length = self._sound.window_samples
-        bank = rooms.bank(recipe.seed, recipe.training.rooms, self._sound.sample_rate_hz, length)
+        bank = rooms.bank((recipe.seed, TRAINED_ON), recipe.training.rooms, self._sound.sample_rate_hz, length)
         devices = responses(open_split(cache, "train", "ir"), length)
         self._degrade = Degrader(recipe.chain, bank, devices, self._sound.sample_rate_hz, self._device, seed)
         music, voices, noises = (open_split(cache, "train", kind) for kind in ("music", "speech", "noise"))

@@ -56,7 +56,7 @@ def shoebox(rng: np.random.Generator, rate_hz: int, length: int, order: int = 8)
     return result
 
 
-def bank(seed: int, count: int, rate_hz: int, length: int) -> NDArray[np.float32]:
-    """Make `count` rooms [count, length]; the same seed gives the same rooms."""
+def bank(seed: int | tuple[int, ...], count: int, rate_hz: int, length: int) -> NDArray[np.float32]:
+    """Make `count` rooms [count, length]; the same seed gives the same rooms, a number others than a number and more."""
     rng = np.random.default_rng(seed)
     return np.stack([shoebox(rng, rate_hz, length) for _ in range(count)])

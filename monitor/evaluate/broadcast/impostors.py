@@ -36,7 +36,7 @@ class Impostors:
 
     def __init__(self, base: Sequence[NDArray[Any]], *, seed: int) -> None:
         """Take real fingerprints, [hops, dim] each; of two recordings at least, better of hundreds."""
-        self._base = [rows for rows in base if len(rows)]
+        self._base = [rows for rows in base if len(rows) >= ROW]
         self._random = np.random.default_rng(seed)
         self._deck: list[int] = []
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from monitor.train.loop import TRAINED_ON
 from monitor.train.rooms import bank, shoebox
 
 
@@ -12,6 +13,9 @@ def test_same_seed_same_rooms_and_each_its_own() -> None:
     assert (rooms.shape, rooms.dtype) == ((4, 4000), np.float32)
     np.testing.assert_array_equal(rooms, bank(3, 4, 8000, 4000))
     assert (rooms != bank(4, 4, 8000, 4000)).any()
+    for seed in range(3):  # those of training are none of the evaluation's, whatever a recipe's seed
+        trained = bank((seed, TRAINED_ON), 1, 8000, 4000)
+        assert all((trained != bank(other, 1, 8000, 4000)).any() for other in range(3))
     assert len({room.tobytes() for room in rooms}) == 4
 
 
