@@ -111,12 +111,9 @@ def likeness(
     real = np.concatenate(filling.base[1::2]).astype(np.float32)
     hops = round(sum(IMPOSTOR_S) / 2 / recipe.hop_s)
     times = max(missing * hops / sum(len(rows) for rows in filling.base), 1.0)
-    base, held = [], 0
-    for rows in filling.base[::2]:
-        if held < len(real) / times:
-            base.append(rows)
-            held += len(rows)
-    maker = Impostors(base, seed=seed)
+    base = filling.base[::2]
+    held = np.cumsum([len(rows) for rows in base])
+    maker = Impostors(base, seed=seed, follow=int(np.searchsorted(held, len(real) / times)) + 1)
     made = np.concatenate([maker.recording(hops) for _ in range(-(-len(real) // hops))])
     return impostors.check(np.concatenate([rows[::STRANGE_EVERY] for rows in strangers]), real, made)
 

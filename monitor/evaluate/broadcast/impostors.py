@@ -34,9 +34,16 @@ SHARES, FEWEST = (64, 16, 4, 1), 4096
 class Impostors:
     """Makes impostors from real recordings that are never played here."""
 
-    def __init__(self, base: Sequence[NDArray[Any]], *, seed: int) -> None:
-        """Take real fingerprints, [hops, dim] each; of two recordings at least, better of hundreds."""
+    def __init__(self, base: Sequence[NDArray[Any]], *, seed: int, follow: int | None = None) -> None:
+        """Take real fingerprints, [hops, dim] each; of two recordings at least, better of hundreds.
+
+        Args:
+            base: What they are made of.
+            seed: Of the draws.
+            follow: Only the first so many are followed; all unless told.
+        """
         self._base = [rows for rows in base if len(rows) >= ROW]
+        self._follow = min(follow or len(self._base), len(self._base))
         self._random = np.random.default_rng(seed)
         self._deck: list[int] = []
 
@@ -48,7 +55,7 @@ class Impostors:
         parts: list[NDArray[np.float32]] = []
         while sum(map(len, parts)) < hops:
             if not self._deck:
-                self._deck = self._random.permutation(len(self._base)).tolist()
+                self._deck = self._random.permutation(self._follow).tolist()
             parts.append(self._beside(self._deck.pop()))
         return np.concatenate(parts)[:hops]
 
