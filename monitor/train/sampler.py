@@ -33,7 +33,8 @@ class Sounds:
     voices: torch.Tensor
     noises: torch.Tensor
     others: torch.Tensor
-    """Like `positives`, of another recording."""
+    """Like `positives`, of recordings outside the batch: one of the batch, where it is the louder, would have to be alike to
+    what it is told to differ from."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -127,8 +128,8 @@ class Sampler:
         self._random = np.random.default_rng(seed)
         self._noise_random = torch.Generator(self._device).manual_seed(seed)
         self._long = np.nonzero(music.length >= 6 * window)[0]
-        if len(self._long) < batch:
-            raise ConfigError(f"a batch of {batch} needs as many recordings of six seconds and more; there are {len(self._long)}")
+        if len(self._long) <= batch:
+            raise ConfigError(f"a batch of {batch} needs more recordings of six seconds and more than these {len(self._long)}")
         weight = np.sqrt(music.length[self._long].astype(float))
         self._weight = weight / weight.sum()
 
@@ -138,13 +139,14 @@ class Sampler:
         tracks = self._random.choice(self._long, self._batch, replace=False, p=self._weight)
         middle = clips.start[tracks] + self._random.integers(2 * window, clips.length[tracks] - 2 * window)
         positives = self._heard(np.tile(middle, self._positives.count))
-        rolled = positives.reshape(self._positives.count, self._batch, -1).roll(int(self._random.integers(1, self._batch)), 1)
+        beside = self._random.choice(np.setdiff1d(self._long, tracks), len(positives))
+        others = clips.start[beside] + self._random.integers(0, clips.length[beside] - 2 * window)
         return Sounds(
             anchors=self._music.read(middle - window // 2, window),
             positives=positives,
             voices=self._stretches(self._voices, len(positives)),
             noises=self._noise(len(positives)),
-            others=rolled.reshape(positives.shape),
+            others=self._music.read(others, 2 * window),
         )
 
     def _heard(self, middle: NDArray[np.int64]) -> torch.Tensor:
