@@ -134,8 +134,10 @@ class Degrader:
     def _mix(self, music: torch.Tensor, voices: torch.Tensor, noises: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         count, chain = len(music), self._chain
         if chain.fade:
-            middle_db, slope_db = self._uniform(count, *chain.fade_db), self._uniform(count, *chain.fade_slope_db)
-            music = torch.where(self._strikes(count, chain.fade) > 0, dynamics.faded(music, others, middle_db, slope_db), music)
+            struck = torch.nonzero(self._strikes(count, chain.fade)[:, 0])[:, 0]
+            middle_db, slope_db = self._uniform(len(struck), *chain.fade_db), self._uniform(len(struck), *chain.fade_slope_db)
+            music = music.clone()
+            music[struck] = dynamics.faded(music[struck], others[struck], middle_db, slope_db)
         voiced = self._strikes(count, chain.voice)
         depth_db = self._uniform(count, *chain.duck_db) * self._strikes(count, chain.duck) * voiced
         loudness = dynamics.envelope(voices, self._rate_hz // 5)
@@ -169,9 +171,12 @@ class Degrader:
     def _limit(self, sound: torch.Tensor) -> torch.Tensor:
         if not self._chain.limit:
             return sound
-        ceiling = sound.abs().amax(1, keepdim=True) * 10.0 ** (-self._uniform(len(sound), *self._chain.limit_db) / 20.0)
-        held = dynamics.limited(sound, ceiling, self._rate_hz // 200)
-        return torch.where(self._strikes(len(sound), self._chain.limit) > 0, held, sound)
+        struck = torch.nonzero(self._strikes(len(sound), self._chain.limit)[:, 0])[:, 0]
+        part = sound[struck]
+        ceiling = part.abs().amax(1, keepdim=True) * 10.0 ** (-self._uniform(len(part), *self._chain.limit_db) / 20.0)
+        result = sound.clone()
+        result[struck] = dynamics.limited(part, ceiling, self._rate_hz // 200)
+        return result
 
     def _response(self, count: int) -> torch.Tensor:
         """Draw the product of equaliser, band limits, channels, loudspeaker, device and room, as spectra [count, bins]."""
