@@ -64,13 +64,13 @@ def run(arguments: argparse.Namespace) -> int:
         codecs.make_bank(cache, number, print)
     if arguments.fetch_only:
         return 0
-    if chosen.positives.coded_share and not codecs.open_banks(cache, data.open_split(cache, "train", "music")):
-        print("no recordings after a codec are prepared, or others than are packed (--codecs 1): none will be heard")
     if arguments.minutes is not None:
         chosen = replace(chosen, training=replace(chosen.training, minutes=arguments.minutes, steps=0))
         text = f"# Trained with --minutes {arguments.minutes:g}, whatever [training] says of minutes and steps.\n{text}"
     out = arguments.out or Path(f"train-{chosen.name}")
     started = loop.Run(chosen, cache, out, arguments.device, arguments.start_from)
+    if chosen.positives.coded_share and not started.progress.banks:
+        print("no recordings after a codec are prepared, or others than are packed (--codecs 1): none will be heard")
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: started.stop())
     path = started.train(print)

@@ -137,7 +137,7 @@ def prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int,
     except OSError as error:
         if error.errno != errno.ENOSPC:
             raise
-        raise DiskFull(f"{cache}: the disk is full: make room, then run the same command again; what is finished stays") from error
+        raise DiskFull(cache) from error
 
 
 def _prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int, progress: Callable[[str], None]) -> None:

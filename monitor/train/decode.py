@@ -29,7 +29,10 @@ FULL: Final = "No space left on device"
 
 
 class DiskFull(Transient):
-    """A disk is full: make room, then run the same command again; what is finished stays."""
+    """A disk is full; what is finished stays."""
+
+    def __init__(self, place: Path | str, remedy: str = "make room") -> None:
+        super().__init__(f"{place}: the disk is full: {remedy}, then run the same command again; what is finished stays")
 
 
 def decode(paths: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.int16]]]:
@@ -62,7 +65,7 @@ def _decode_batch(paths: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.int1
             command.append(str(output))
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
         if FULL.encode() in done.stderr:
-            raise DiskFull(f"{folder}: the disk is full: make room, or set TMPDIR, then run the same command again")
+            raise DiskFull(folder, "make room, or set TMPDIR")
         if done.returncode != 0 and len(paths) > 1:
             for path in paths:
                 yield from _decode_batch([path])

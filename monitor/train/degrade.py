@@ -131,10 +131,14 @@ class Degrader:
         """Draw [count, 1] yes or no, as 1.0 or 0.0."""
         return (torch.rand(count, 1, generator=self._random, device=self._device) < probability).float()
 
+    def _struck(self, count: int, probability: float) -> torch.Tensor:
+        """Draw which of [count] are struck: their numbers, for what is too dear to compute of the others too."""
+        return torch.nonzero(self._strikes(count, probability)[:, 0])[:, 0]
+
     def _mix(self, music: torch.Tensor, voices: torch.Tensor, noises: torch.Tensor, others: torch.Tensor) -> torch.Tensor:
         count, chain = len(music), self._chain
         if chain.fade:
-            struck = torch.nonzero(self._strikes(count, chain.fade)[:, 0])[:, 0]
+            struck = self._struck(count, chain.fade)
             middle_db, slope_db = self._uniform(len(struck), *chain.fade_db), self._uniform(len(struck), *chain.fade_slope_db)
             music = music.clone()
             music[struck] = dynamics.faded(music[struck], others[struck], middle_db, slope_db)
@@ -154,7 +158,7 @@ class Degrader:
 
     def _compress(self, sound: torch.Tensor) -> torch.Tensor:
         """Bands, split at random places, each pressed towards constant loudness."""
-        struck = torch.nonzero(self._strikes(len(sound), self._chain.compress)[:, 0])[:, 0]
+        struck = self._struck(len(sound), self._chain.compress)
         if not len(struck):
             return sound
         part = sound[struck]
@@ -171,7 +175,7 @@ class Degrader:
     def _limit(self, sound: torch.Tensor) -> torch.Tensor:
         if not self._chain.limit:
             return sound
-        struck = torch.nonzero(self._strikes(len(sound), self._chain.limit)[:, 0])[:, 0]
+        struck = self._struck(len(sound), self._chain.limit)
         part = sound[struck]
         ceiling = part.abs().amax(1, keepdim=True) * 10.0 ** (-self._uniform(len(part), *self._chain.limit_db) / 20.0)
         result = sound.clone()

@@ -113,7 +113,7 @@ def fetch(packages: Path, name: str) -> Path:
         raise FetchError(f"{name}: {' '.join(command)}: {error}") from error
     arrived = find_download(packages, name)
     if FULL in done.stderr:
-        raise DiskFull(f"{packages}: the disk is full: make room, then run the same command again")
+        raise DiskFull(packages)
     if done.returncode != 0 or arrived is None:
         last = (done.stderr.strip() or "no message").splitlines()[-1]
         raise FetchError(f"{name}: {' '.join(command)}: {last}")
@@ -146,7 +146,7 @@ def unpack(archive: Path, target: Path, suffixes: Collection[str] = AUDIO_SUFFIX
     except OSError as error:
         shutil.rmtree(growing, ignore_errors=True)
         if error.errno == errno.ENOSPC:
-            raise DiskFull(f"{target.parent}: the disk is full: make room, then run the same command again") from error
+            raise DiskFull(target.parent) from error
         raise FetchError(f"{archive.name}: cannot unpack: {error}") from error
     growing.rename(target)
 

@@ -44,17 +44,15 @@ class Retrieval:
         *,
         window: int,
         hop: int,
-        seconds: int = SECONDS,
-        limit_s: float = LONGEST_S,
         seed: int = 1,
     ) -> None:
         random = np.random.default_rng(seed)
         self._window, self._hop = window, hop
-        size = (seconds + 1) * window
+        size = (SECONDS + 1) * window
         self._tracks = [
-            music.pcm[at : at + min(int(n), int(limit_s * window))].astype(np.float32) / 32768.0
+            music.pcm[at : at + min(int(n), int(LONGEST_S * window))].astype(np.float32) / 32768.0
             for at, n in zip(music.start, music.length, strict=True)
-            if n >= 3 * size
+            if n >= SHORTEST_S * window
         ]
         self._queries: dict[str, torch.Tensor] = {}
         devices = np.zeros((1, 8), np.float32)
