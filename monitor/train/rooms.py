@@ -27,8 +27,9 @@ def shoebox(rng: np.random.Generator, rate_hz: int, length: int, order: int = 8)
     sides = rng.uniform([2.5, 2.5, 2.2], [12.0, 9.0, 4.5])
     source, microphone = rng.uniform(0.15, 0.85, 3) * sides, rng.uniform(0.15, 0.85, 3) * sides
     t60_s = float(np.exp(rng.uniform(np.log(0.1), np.log(1.2))))
-    reflected = 10.0 ** (-3.0 * float(np.mean(sides)) / SPEED_OF_SOUND / t60_s)
-    """Amplitude left after one reflection, such that the level falls by 60 dB in t60 at one reflection a mean side length."""
+    free_path = 4.0 * float(np.prod(sides)) / (2.0 * float(sides[0] * sides[1] + sides[1] * sides[2] + sides[0] * sides[2]))
+    reflected = 10.0 ** (-3.0 * free_path / SPEED_OF_SOUND / t60_s)
+    """Amplitude left after one reflection, such that the level falls by 60 dB in t60 at one reflection a mean free path (4V/S)."""
     counts = np.stack(np.meshgrid(*[np.arange(-order, order + 1)] * 3, indexing="ij"), -1).reshape(-1, 3)
     images = np.where(counts % 2 == 0, counts * sides + source, (counts + 1) * sides - source)
     distance = np.linalg.norm(images - microphone, axis=1)

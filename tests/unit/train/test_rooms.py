@@ -37,3 +37,14 @@ def test_rooms_decay() -> None:
         late_db.append(10 * np.log10(energy[4] / energy[0]))
     assert min(late_db) < -60
     assert max(late_db) > -50
+
+
+def test_early_decay_is_as_fast_as_the_late_one() -> None:
+    """Reflections lose as much a second as the tail behind them does (Schroeder's backward integral, -1 to -11 and -15 to -35 dB)."""
+    ratios = []
+    for room in bank(7, 40, 8000, 16000):
+        left = np.cumsum(np.square(room[::-1].astype(float)))[::-1]
+        level_db = 10 * np.log10(left / left[0] + 1e-12)
+        early, late = (np.argmax(level_db <= low) - np.argmax(level_db <= high) for high, low in ((-1, -11), (-15, -35)))
+        ratios.append(2 * early / late)
+    assert 0.8 < float(np.median(ratios)) < 1.25
