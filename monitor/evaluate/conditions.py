@@ -7,6 +7,7 @@ whole and cut afterwards (Araz et al., ISMIR 2025, section 4); ducking is off, s
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -81,14 +82,17 @@ DISTORTIONS: Mapping[str, Condition] = {
 
 
 class Studio:
-    """Makes queries: holds the voices, the noises and the rooms of a split."""
+    """Makes queries: holds the voices, the noises and the rooms of a split.
+
+    Each condition has random numbers of its own: what a query meets does not hang on the conditions asked before.
+    """
 
     def __init__(self, voices: Clips, noises: Clips, *, rate_hz: int, seed: int) -> None:
         self._voices, self._noises, self._rate_hz = voices, noises, rate_hz
-        self._random = np.random.default_rng(seed)
         self._seed = seed
         self._rooms = rooms.bank(seed, ROOMS, rate_hz, rate_hz)
-        self._degraders: dict[tuple[Chain, int], Degrader] = {}
+        self._degraders: dict[tuple[Condition, int], Degrader] = {}
+        self._draws: dict[Condition, np.random.Generator] = {}
         self._direct = np.zeros((1, 1), np.float32)
         self._direct[0, 0] = 1.0
 
@@ -108,8 +112,9 @@ class Studio:
         sound = torch.from_numpy(resample(cut, size + past))[None]
         if condition.tempo * condition.pitch != 1.0:
             sound = self._stretched(recording, round((at_s - PAST_S * condition.tempo) * rate), size + past, condition)
-        heard = self._degrader(condition.chain, 1 << (size + 2 * past).bit_length())(
-            sound, self._laid(self._voices, size + past), self._laid(self._noises, size + past), sound, size
+        draw = self._draws.setdefault(condition, np.random.default_rng(self._seed_of(condition)))
+        heard = self._degrader(condition, 1 << (size + 2 * past).bit_length())(
+            sound, _laid(self._voices, size + past, draw), _laid(self._noises, size + past, draw), sound, size
         )
         result: NDArray[np.float32] = (heard[0] * 0.7).numpy()
         return result
@@ -122,14 +127,19 @@ class Studio:
         cut = np.pad(cut, (max(-first, 0), max(taken - len(cut) - max(-first, 0), 0)))
         return stretched(torch.from_numpy(resample(cut, turned))[None], torch.tensor([turned / size]), size)
 
-    def _degrader(self, chain: Chain, fft: int) -> Degrader:
-        """Return the degrader of a chain; making one transforms all rooms, so it is kept."""
-        if (chain, fft) not in self._degraders:
-            self._degraders[chain, fft] = Degrader(
-                chain, self._rooms, self._direct, self._rate_hz, torch.device("cpu"), self._seed + len(self._degraders), fft=fft
-            )
-        return self._degraders[chain, fft]
+    def _seed_of(self, condition: Condition) -> tuple[int, int]:
+        return self._seed, zlib.crc32(repr(condition).encode())
 
-    def _laid(self, clips: Clips, size: int) -> torch.Tensor:
-        at = int(self._random.integers(0, len(clips.pcm) - size))
-        return torch.from_numpy(clips.pcm[at : at + size].astype(np.float32) / 32768.0)[None]
+    def _degrader(self, condition: Condition, fft: int) -> Degrader:
+        """Return the degrader of a condition; making one transforms all rooms, so it is kept."""
+        if (condition, fft) not in self._degraders:
+            seed = int(np.random.SeedSequence(self._seed_of(condition)).generate_state(1)[0])
+            self._degraders[condition, fft] = Degrader(
+                condition.chain, self._rooms, self._direct, self._rate_hz, torch.device("cpu"), seed, fft=fft
+            )
+        return self._degraders[condition, fft]
+
+
+def _laid(clips: Clips, size: int, draw: np.random.Generator) -> torch.Tensor:
+    at = int(draw.integers(0, len(clips.pcm) - size))
+    return torch.from_numpy(clips.pcm[at : at + size].astype(np.float32) / 32768.0)[None]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -14,11 +16,20 @@ NOISE = (0.1 * np.random.default_rng(2).standard_normal(20 * 8000)).astype(np.fl
 
 
 @pytest.fixture(scope="module")
-def studio(tmp_path_factory: pytest.TempPathFactory) -> Studio:
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     cache = tmp_path_factory.mktemp("audio") / "cache"
     pack_clips(cache)
+    return cache
+
+
+def opened(cache: Path) -> Studio:
     voices, noises = (open_split(cache, "validation", kind) for kind in ("speech", "noise"))
     return Studio(voices, noises, rate_hz=8000, seed=1)
+
+
+@pytest.fixture(scope="module")
+def studio(cache: Path) -> Studio:
+    return opened(cache)
 
 
 def alike(one: np.ndarray, other: np.ndarray) -> float:
@@ -59,3 +70,11 @@ def test_every_condition_gives_a_finite_query(studio: Studio, name: str) -> None
     assert query.shape == (16000,)
     assert np.isfinite(query).all()
     assert 0.1 < np.abs(query).max() <= 0.71
+
+
+@pytest.mark.parametrize("name", ["noise 0-10 dB and room", "voice -6 dB", "station chain"])
+def test_what_a_query_meets_does_not_hang_on_what_was_asked_before(cache: Path, name: str) -> None:
+    alone, after = opened(cache), opened(cache)
+    for other in ("voice 0 dB", "speed +2 %"):
+        after.query(NOISE, 1.0, 2.0, CONDITIONS[other])
+    np.testing.assert_array_equal(alone.query(NOISE, 4.0, 2.0, CONDITIONS[name]), after.query(NOISE, 4.0, 2.0, CONDITIONS[name]))

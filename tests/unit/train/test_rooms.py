@@ -40,7 +40,7 @@ def test_rooms_decay() -> None:
 
 
 def test_early_decay_is_as_fast_as_the_late_one() -> None:
-    """Reflections lose as much a second as the tail behind them does (Schroeder's backward integral, -1 to -11 and -15 to -35 dB)."""
+    """Reflections lose as much a second as the tail does (Schroeder's integral, -1 to -11 and -15 to -35 dB)."""
     ratios = []
     for room in bank(7, 40, 8000, 16000):
         left = np.cumsum(np.square(room[::-1].astype(float)))[::-1]
