@@ -18,7 +18,7 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from monitor.train.data import Clips, open_split
-from monitor.train.decode import SAMPLE_RATE_HZ, decode
+from monitor.train.decode import FULL, SAMPLE_RATE_HZ, DiskFull, decode, told_when_full
 
 CODECS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     **{f"mp3-{rate}": ("mp3", ("-c:a", "libmp3lame", "-b:a", f"{rate}k")) for rate in (16, 24, 48, 128)},
@@ -38,7 +38,9 @@ def coded(source: Path, codec: str, *, start_s: float = 0.0, length_s: float | N
     with tempfile.TemporaryDirectory(prefix="monitor-codec-") as folder:
         target = Path(folder, f"coded.{suffix}")
         command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-i", str(source), *part, "-map", "0:a:0", "-ac", "1"]
-        done = subprocess.run([*command, *arguments, str(target)], stderr=subprocess.DEVNULL, check=False)
+        done = subprocess.run([*command, *arguments, str(target)], stderr=subprocess.PIPE, check=False)
+        if FULL.encode() in done.stderr:
+            raise DiskFull(folder, "make room, or set TMPDIR")
         if done.returncode != 0 or not target.exists():
             return np.zeros(0, np.int16)
         return next(decode([target]))[1]
@@ -72,7 +74,15 @@ def make_bank(cache: Path, number: int, say: Callable[[str], None]) -> None:
     """Code every packed recording of the train split; taken up again where it was left.
 
     An hour of recordings takes about a minute of a core. A recording that cannot be coded is copied as it is.
+
+    Raises:
+        DiskFull: There is no room for it.
     """
+    with told_when_full(cache):
+        _make_bank(cache, number, say)
+
+
+def _make_bank(cache: Path, number: int, say: Callable[[str], None]) -> None:
     clips, target = open_split(cache, "train", "music"), bank_path(cache, number)
     if target.is_file() and target.stat().st_size == 2 * len(clips.pcm):
         return

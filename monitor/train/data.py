@@ -14,7 +14,6 @@ starfighter (1). The same pieces in other encodings stay: frozen-bubble ogg and 
 """
 
 import copy
-import errno
 import hashlib
 import json
 import os
@@ -29,7 +28,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import Permanent
-from monitor.train.decode import SAMPLE_RATE_HZ, DiskFull, decode
+from monitor.train.decode import SAMPLE_RATE_HZ, decode, told_when_full
 from monitor.train.fetch import AUDIO_SUFFIXES, FetchError, Package, fetch, read_manifest, unpack
 from monitor.train.kinds import kind_of_length, kind_of_path
 
@@ -79,6 +78,17 @@ class Clips:
         self.length: NDArray[np.int64] = np.array([clip.length for clip in clips], np.int64)
         self.paths = [clip.path for clip in clips]
         self.packages = [clip.package for clip in clips]
+        self.sha256 = [clip.sha256 for clip in clips]
+
+    def check(self, name: str) -> None:
+        """Compares every clip with its checksum: half a second a gigabyte and core.
+
+        Raises:
+            DataMissing: one is not as it was packed; `name` says where.
+        """
+        for start, length, path, wanted in zip(self.start, self.length, self.paths, self.sha256, strict=True):
+            if hashlib.sha256(self.pcm[start : start + length].tobytes()).hexdigest() != wanted:
+                raise DataMissing(f"{name} is damaged ({path}): run `monitor train --fetch-only` to pack it again")
 
     def with_samples(self, pcm: NDArray[np.int16]) -> "Clips":
         """Returns the same clips with other samples in the same places."""
@@ -132,12 +142,8 @@ def prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int,
         DataMissing: not one clip came.
         DiskFull: there is no room for all of it.
     """
-    try:
+    with told_when_full(cache):
         _prepare(cache, splits, kinds, jobs, progress)
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise DiskFull(cache) from error
 
 
 def _prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int, progress: Callable[[str], None]) -> None:
@@ -167,6 +173,9 @@ def pack(cache: Path, split: str, kind: str, packages: Sequence[str]) -> list[Cl
     """Joins the decoded clips of `packages` into one file and its index; of clips with equal samples the first is kept.
 
     Music takes in what `midi.py` has played.
+
+    Raises:
+        DataMissing: what was decoded is not as its checksums say; it is decoded anew by the next call.
     """
     audio, index = _packed(cache, split, kind)
     audio.parent.mkdir(parents=True, exist_ok=True)
@@ -181,7 +190,11 @@ def pack(cache: Path, split: str, kind: str, packages: Sequence[str]) -> list[Cl
                 if entry.sha256 in seen:
                     continue
                 seen.add(entry.sha256)
-                file.write(pcm[entry.start : entry.start + entry.length].tobytes())
+                content = pcm[entry.start : entry.start + entry.length].tobytes()
+                if hashlib.sha256(content).hexdigest() != entry.sha256:
+                    part.with_suffix(".json").unlink()
+                    raise DataMissing(f"{part} was damaged ({entry.path}): run the same command again to decode it anew")
+                file.write(content)
                 clips.append(Clip(**{**asdict(entry), "start": position}))
                 position += entry.length
     text = json.dumps([asdict(clip) for clip in clips], ensure_ascii=False, indent=0)

@@ -3,9 +3,11 @@
 Knows ffmpeg's command line and that starting it is dear. Knows nothing of packages, kinds or what becomes of the samples.
 """
 
+import errno
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -33,6 +35,21 @@ class DiskFull(Transient):
 
     def __init__(self, place: Path | str, remedy: str = "make room") -> None:
         super().__init__(f"{place}: the disk is full: {remedy}, then run the same command again; what is finished stays")
+
+
+@contextmanager
+def told_when_full(place: Path) -> Iterator[None]:
+    """Has a write that finds no room told as `DiskFull` of this place.
+
+    Raises:
+        DiskFull: there was no room.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno != errno.ENOSPC:
+            raise
+        raise DiskFull(place) from error
 
 
 def decode(paths: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.int16]]]:

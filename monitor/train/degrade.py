@@ -112,6 +112,10 @@ class Degrader:
         self._devices = torch.fft.rfft(torch.from_numpy(devices), fft).to(device)
         self._hz = torch.linspace(0.0, rate_hz / 2, fft // 2 + 1, device=device)
 
+    def seed(self, number: int) -> None:
+        """Begin the random numbers anew: what follows is the same, whatever was drawn before."""
+        self._random.manual_seed(number)
+
     def __call__(
         self, music: torch.Tensor, voices: torch.Tensor, noises: torch.Tensor, others: torch.Tensor, window: int
     ) -> torch.Tensor:

@@ -1,35 +1,35 @@
 """The training loop: batches in, weights out, to be stopped and taken up again at any moment.
 
-Knows the schedule, the checkpoint and the log; each of its other parts stands in a module of its own. The learning rate follows
-the time
-spent (warm-up, then a cosine to nothing), because hours are what an operator has; a resumed run goes on where its clock stood.
+Knows the schedule and the log; each of its other parts stands in a module of its own. The learning rate follows the time spent, or
+the steps (warm-up, then a cosine to nothing); a resumed run goes on where its clock stood.
 """
 
 from __future__ import annotations
 
 import ctypes
+import itertools
 import json
 import math
-import pickle
 import queue
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from safetensors import SafetensorError
 
 from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
 from monitor.encoder.engine import pick_device
 from monitor.encoder.features import LogMel
 from monitor.errors import ConfigError, EncoderError, Transient
-from monitor.train import codecs, losses, rooms
+from monitor.train import checkpoint, codecs, losses, rooms
+from monitor.train.checkpoint import NotSaved, Progress
 from monitor.train.data import Clips, open_split
 from monitor.train.degrade import Degrader, mask_features
 from monitor.train.lamb import Lamb
@@ -44,28 +44,6 @@ AHEAD = 3
 LOG_EVERY = 25
 TRAINED_ON = 1
 """Sets the rooms of training apart from those of validation and evaluation, whatever the seeds."""
-MAY_CHANGE = ("minutes", "steps", "validate_minutes")
-"""Of `[training]`: what may be another when a run is taken up again. With anything else changed it would be two runs in one."""
-
-
-@dataclass(slots=True, kw_only=True)
-class Progress:
-    """How far a run is; stored with every checkpoint."""
-
-    step: int = 0
-    spent_s: float = 0.0
-    windows: int = 0
-    started_from: str = ""
-    """SHA-256 of the weights it began with; empty: random ones."""
-    log: list[dict[str, Any]] = field(default_factory=list)
-    machines: list[str] = field(default_factory=list)
-    """What it ran on, in order; empty in checkpoints that are older than this field."""
-    banks: int = 0
-    """Banks of coded recordings that the last part of it read from."""
-
-
-class NotSaved(Transient):
-    """The run could not be saved; what was saved before stands. Make room, then run the same command again."""
 
 
 class Stopped(Transient):
@@ -78,8 +56,8 @@ class Run:
     def __init__(self, recipe: TrainingRecipe, cache: Path, out: Path, device: str, start_from: str = "") -> None:
         """Take up the run in `out`, or begin it: with random weights, or with those of the encoder `start_from` (name or file).
 
-        Weights, optimizer and schedule go on where they were; what is drawn from there on is not what a run that was never stopped
-        would have drawn.
+        Weights, optimizer and schedule go on where they were, and each batch is drawn by its number: a run of so many steps comes
+        to what it would have come to, however often it was stopped.
 
         Raises:
             EncoderError: `start_from` is no encoder, or one of another network; or what lies in `out` is no checkpoint.
@@ -97,21 +75,21 @@ class Run:
         self._loss = losses.build(recipe.training.loss, margin=recipe.training.margin, temperature=recipe.training.temperature)
         self.progress = Progress()
         self._stopping = False
-        self._checkpoint = out / "checkpoint.pt"
         out.mkdir(parents=True, exist_ok=True)
-        if self._checkpoint.exists():
-            self._load()
+        if progress := checkpoint.load(out, recipe, self._network, self._optimizer, self._device):
+            self.progress = progress
             if start_from and weights.load(weights.find(start_from))[0].weights_sha256 != self.progress.started_from:
                 raise ConfigError(f"{out} holds a run that did not begin with {start_from}: name another --out")
         elif start_from:
             self._start_from(weights.find(start_from))
-        seed = recipe.seed + self.progress.step
-        self._random = torch.Generator().manual_seed(seed)
+        self._random = torch.Generator()
         length = self._sound.window_samples
         bank = rooms.bank((recipe.seed, TRAINED_ON), recipe.training.rooms, self._sound.sample_rate_hz, length)
         devices = responses(open_split(cache, "train", "ir"), length)
-        self._degrade = Degrader(recipe.chain, bank, devices, self._sound.sample_rate_hz, self._device, seed)
+        self._degrade = Degrader(recipe.chain, bank, devices, self._sound.sample_rate_hz, self._device, recipe.seed)
         music, voices, noises = (open_split(cache, "train", kind) for kind in ("music", "speech", "noise"))
+        for kind, clips in (("music", music), ("speech", voices), ("noise", noises)):
+            clips.check(f"train {kind}")
         coded = codecs.open_banks(cache, music) if recipe.positives.coded_share else []
         self.progress.banks = len(coded)
         if (machine := _machine(self._device)) not in self.progress.machines:
@@ -123,7 +101,7 @@ class Run:
             recipe.positives,
             batch=recipe.training.batch,
             window=length,
-            seed=seed,
+            seed=recipe.seed,
             coded=coded,
             device=self._device,
         )
@@ -177,7 +155,12 @@ class Run:
         self._note(say, {"validation": self._retrieval.score(self._encode)})
         self._save()
         path = self._out / f"{self._sound.name}.safetensors"
-        weights.save(path, self._sound, dict(self._network.state_dict()))
+        try:
+            weights.save(path, self._sound, dict(self._network.state_dict()))
+        except (OSError, SafetensorError) as error:
+            raise NotSaved(
+                f"{path} cannot be written ({error}): the run is saved; make room, then run the same command again"
+            ) from error
         return path
 
     def _share(self) -> float:
@@ -192,9 +175,11 @@ class Run:
         stop = threading.Event()
 
         def fill() -> None:
-            while not stop.is_set():
+            for number in itertools.count(self.progress.step):
+                if stop.is_set():
+                    return
                 try:
-                    sounds: Sounds | Exception = self._sampler.draw()
+                    sounds: Sounds | Exception = self._sampler.draw(number)
                 except Exception as error:
                     sounds = error
                 while not stop.is_set():
@@ -227,6 +212,8 @@ class Run:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._network.train()
+        self._random.manual_seed(self._recipe.seed + self.progress.step)
+        self._degrade.seed(self._recipe.seed + self.progress.step)
         with torch.no_grad():
             heard = self._degrade(sounds.positives, sounds.voices, sounds.noises, sounds.others, self._sound.window_samples)
             features = self._features(torch.cat([sounds.anchors, heard]))
@@ -270,40 +257,7 @@ class Run:
         say(json.dumps(entry))
 
     def _save(self) -> None:
-        partial = self._checkpoint.with_suffix(".partial")
-        try:
-            torch.save(
-                {
-                    "network": self._network.state_dict(),
-                    "optimizer": self._optimizer.state_dict(),
-                    "progress": asdict(self.progress),
-                    "recipe": _kept(self._recipe),
-                },
-                partial,
-            )
-            partial.replace(self._checkpoint)
-        except (OSError, RuntimeError) as error:  # torch's own writer raises the latter
-            partial.unlink(missing_ok=True)
-            before = "what was saved before stands" if self._checkpoint.exists() else "nothing was saved before"
-            raise NotSaved(f"{self._checkpoint} cannot be written ({error}): {before}; run the same command again") from error
-
-    def _load(self) -> None:
-        try:
-            state = torch.load(self._checkpoint, map_location=self._device, weights_only=True)
-            progress, kept = Progress(**state["progress"]), state.get("recipe")
-            network, optimizer = state["network"], state["optimizer"]
-        except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError, AttributeError) as error:
-            raise EncoderError(f"{self._checkpoint} is no checkpoint, or damaged: move it away, or name another --out") from error
-        wanted = _kept(self._recipe)
-        if kept is not None and kept != wanted:
-            changed = ", ".join(sorted(name for name in kept.keys() | wanted.keys() if kept.get(name) != wanted.get(name)))
-            raise ConfigError(f"{self._out} holds a run of another recipe ({changed} differ): name another --out")
-        try:
-            self._network.load_state_dict(network)
-            self._optimizer.load_state_dict(optimizer)
-        except (RuntimeError, ValueError, KeyError) as error:
-            raise ConfigError(f"{self._out} holds a run of another network or optimizer: name another --out") from error
-        self.progress = progress
+        checkpoint.save(self._out, self._recipe, self._network, self._optimizer, self.progress)
 
     def _start_from(self, path: Path) -> None:
         found, tensors = weights.load(path)
@@ -319,17 +273,6 @@ class Run:
 def _machine(device: torch.device) -> str:
     """Say what a run runs on, for the card."""
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"a CPU ({torch.get_num_threads()} threads)"
-
-
-def _kept(recipe: TrainingRecipe) -> dict[str, Any]:
-    """Return all of a recipe that must be the same when its run is taken up again, `section.field` by value, as JSON has it."""
-    told: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
-    flat = {
-        f"{section}.{name}" if name else section: value
-        for section, content in told.items()
-        for name, value in (content.items() if isinstance(content, dict) else (("", content),))
-    }
-    return {name: value for name, value in flat.items() if name not in {f"training.{one}" for one in MAY_CHANGE}}
 
 
 def _keep_memory() -> None:

@@ -21,7 +21,7 @@ import numpy as np
 
 from monitor.errors import Permanent
 from monitor.train.data import RULES, Clip, part_path, worth_keeping
-from monitor.train.decode import SAMPLE_RATE_HZ, decode
+from monitor.train.decode import SAMPLE_RATE_HZ, decode, told_when_full
 from monitor.train.fetch import FetchError, fetch, read_manifest, unpack
 
 SOUNDFONTS: Final = ("timgm6mb-soundfont", "fluid-soundfont-gm", "opl3-soundfont")
@@ -56,9 +56,15 @@ def prepare(cache: Path, split: str, hours: float, say: Callable[[str], None]) -
 
     Raises:
         NoSynthesiser: There is no fluidsynth.
+        DiskFull: There is no room for what is played.
     """
     if shutil.which("fluidsynth") is None:
         raise NoSynthesiser
+    with told_when_full(cache):
+        _prepare(cache, split, hours, say)
+
+
+def _prepare(cache: Path, split: str, hours: float, say: Callable[[str], None]) -> None:
     soundfonts = sorted(path for name in SOUNDFONTS for path in _soundfonts(cache, name, say))
     names = [row.name for row in read_manifest() if row.split == split and row.kind == "midi"]
     pieces = {name: _pieces(cache, name, say) for name in names}

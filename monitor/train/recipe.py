@@ -87,7 +87,7 @@ class TrainingRecipe:
         try:
             found = TypeAdapter(Recipe).validate_python({**self.sound, "name": self.name, "network": self.network})
         except ValidationError as error:
-            raise ConfigError(f"[sound] of training recipe {self.name!r}: {error}") from error
+            raise ConfigError(f"[sound] of training recipe {self.name!r}: {_in_a_line(error)}") from error
         if (found.sample_rate_hz, found.window_samples) != (SAMPLE_RATE_HZ, SAMPLE_RATE_HZ):
             raise ConfigError(f"[sound] of training recipe {self.name!r}: audio is packed at 8 kHz, and a window is a second of it")
         return found
@@ -108,5 +108,12 @@ def read(name: str) -> tuple[TrainingRecipe, str]:
     except OSError as error:
         shipped = ", ".join(sorted(found.stem for found in SHIPPED.glob("*.toml")))
         raise ConfigError(f"no training recipe {name!r}: shipped are {shipped}; or name a .toml file") from error
-    except (tomllib.TOMLDecodeError, ValidationError) as error:
+    except ValidationError as error:
+        raise ConfigError(f"{path}: {_in_a_line(error)}") from error
+    except tomllib.TOMLDecodeError as error:
         raise ConfigError(f"{path}: {error}") from error
+
+
+def _in_a_line(error: ValidationError) -> str:
+    """Say what is wrong where, all of it."""
+    return "; ".join(f"{'.'.join(map(str, found['loc'])) or 'recipe'}: {found['msg']}" for found in error.errors(include_url=False))

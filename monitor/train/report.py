@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from monitor.encoder import networks, weights
+from monitor.train.checkpoint import Progress
 from monitor.train.data import open_split
-from monitor.train.loop import Progress
 from monitor.train.validate import LONGEST_S, SECONDS, SHORTEST_S
 
 

@@ -125,16 +125,19 @@ class Sampler:
             Samples(clips, self._device, resident=held) for clips in (music, voices, noises, *coded)
         )
         self._positives, self._batch, self._window = positives, batch, window
+        self._seed = seed
         self._random = np.random.default_rng(seed)
-        self._noise_random = torch.Generator(self._device).manual_seed(seed)
+        self._noise_random = torch.Generator(self._device)
         self._long = np.nonzero(music.length >= 6 * window)[0]
         if len(self._long) <= batch:
             raise ConfigError(f"a batch of {batch} needs more recordings of six seconds and more than these {len(self._long)}")
         weight = np.sqrt(music.length[self._long].astype(float))
         self._weight = weight / weight.sum()
 
-    def draw(self) -> Sounds:
-        """Draw the next batch."""
+    def draw(self, number: int) -> Sounds:
+        """Draw batch `number`: the same whatever was drawn before, so that a run taken up again hears what it would have heard."""
+        self._random = np.random.default_rng((self._seed, number))
+        self._noise_random.manual_seed(int(self._random.integers(1 << 62)))
         clips, window = self._music.clips, self._window
         tracks = self._random.choice(self._long, self._batch, replace=False, p=self._weight)
         middle = clips.start[tracks] + self._random.integers(2 * window, clips.length[tracks] - 2 * window)

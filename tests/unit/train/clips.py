@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from dataclasses import asdict
 from pathlib import Path
@@ -48,7 +49,15 @@ def pack_clips(cache: Path) -> None:
         pcm = (3000 * random.standard_normal((count, size))).clip(-32768, 32767).astype("<i2")
         (cache / "pcm" / f"{split}-{kind}.i16").write_bytes(pcm.tobytes())
         clips = [
-            asdict(Clip(package=f"p{number}", path=f"unpacked/p{number}/{kind}.ogg", start=number * size, length=size, sha256="0"))
+            asdict(
+                Clip(
+                    package=f"p{number}",
+                    path=f"unpacked/p{number}/{kind}.ogg",
+                    start=number * size,
+                    length=size,
+                    sha256=hashlib.sha256(pcm[number].tobytes()).hexdigest(),
+                )
+            )
             for number in range(count)
         ]
         (cache / "pcm" / f"{split}-{kind}.json").write_text(json.dumps(clips))

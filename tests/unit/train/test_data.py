@@ -209,6 +209,22 @@ def test_missing_and_torn_packs_are_refused(cache):
         open_split(cache, "train", "speech")
 
 
+def test_what_was_damaged_on_disk_is_named_and_decoded_anew(cache):
+    prepare(cache, ["train"], ["speech"], 1, lambda _: None)
+    open_split(cache, "train", "speech").check("train speech")
+    packed, part = cache / "pcm/train-speech.i16", cache / "pcm/parts/two.speech.i16"
+    for damaged, at in ((packed, -1000), (part, 1000)):
+        with damaged.open("r+b") as file:
+            file.seek(at, 2 if at < 0 else 0)
+            file.write(b"damaged")
+    with pytest.raises(DataMissing, match=r"train speech is damaged \(unpacked/two/other.wav\): run `monitor train --fetch-only`"):
+        open_split(cache, "train", "speech").check("train speech")
+    with pytest.raises(DataMissing, match=r"was damaged .* run the same command again"):
+        prepare(cache, ["train"], ["speech"], 1, lambda _: None)
+    prepare(cache, ["train"], ["speech"], 1, lambda _: None)
+    open_split(cache, "train", "speech").check("train speech")
+
+
 def test_empty_pack_opens(tmp_path):
     assert pack(tmp_path, "train", "ir", ["nobody"]) == []
     assert len(open_split(tmp_path, "train", "ir")) == 0

@@ -14,7 +14,7 @@ import torch
 
 from monitor.encoder.engine import load_encoder
 from monitor.errors import ConfigError, EncoderError
-from monitor.train import data, loop, recipe, report
+from monitor.train import checkpoint, data, loop, recipe, report
 from monitor.train.validate import CONDITIONS
 from tests.unit.train.clips import RECIPE_TEXT, pack_clips
 
@@ -159,14 +159,21 @@ def test_what_is_no_checkpoint_is_said_so(tmp_path: Path, chosen: recipe.Trainin
         loop.Run(chosen, tmp_path / "cache", tmp_path, "cpu")
 
 
-def test_the_masks_of_a_resumed_run_are_not_those_it_began_with(
-    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe
-) -> None:
-    """They were: every time a run was taken up, it drew the same masks again."""
-    begun = loop.Run(chosen, folder / "cache", folder / "masks", "cpu")
-    shutil.copytree(folder / "out", folder / "resumed")
-    resumed = loop.Run(chosen, folder / "cache", folder / "resumed", "cpu")
-    assert begun._random.initial_seed() + resumed.progress.step == resumed._random.initial_seed()
+def test_a_run_that_was_stopped_comes_to_what_it_would_have_come_to(folder: Path, chosen: recipe.TrainingRecipe) -> None:
+    """Batches, what is laid over them and masks are drawn by the number of the step."""
+    several = replace(chosen, training=replace(chosen.training, minutes=0.0, steps=3))
+    straight = loop.Run(several, folder / "cache", folder / "straight", "cpu")
+    straight.train(lambda _: None)
+    for _ in range(2):
+        halted = loop.Run(several, folder / "cache", folder / "halted", "cpu")
+        halted.stop()
+        with pytest.raises(loop.Stopped):
+            halted.train(lambda _: None)
+    resumed = loop.Run(several, folder / "cache", folder / "halted", "cpu")
+    assert resumed.progress.step == 2
+    resumed.train(lambda _: None)
+    for name, one in resumed._network.state_dict().items():
+        assert torch.equal(one, straight._network.state_dict()[name])
 
 
 def test_a_full_disk_is_said_so_and_leaves_the_last_checkpoint(
@@ -176,14 +183,25 @@ def test_a_full_disk_is_said_so_and_leaves_the_last_checkpoint(
     run = loop.Run(chosen, folder / "cache", folder / "full", "cpu")
     (folder / "full" / "checkpoint.partial").symlink_to("/dev/full")
     before = (folder / "full" / "checkpoint.pt").read_bytes()
-    with pytest.raises(loop.NotSaved, match="what was saved before stands"):
+    with pytest.raises(checkpoint.NotSaved, match="what was saved before stands"):
         run._save()
     assert (folder / "full" / "checkpoint.pt").read_bytes() == before
     assert not (folder / "full" / "checkpoint.partial").is_symlink()
     (folder / "full" / "log.jsonl").unlink()
     (folder / "full" / "log.jsonl").symlink_to("/dev/full")
-    with pytest.raises(loop.NotSaved, match="No space left"):
+    with pytest.raises(checkpoint.NotSaved, match="No space left"):
         run._note(lambda _: None, {"loss": 1.0})
+
+
+def test_weights_that_the_disk_does_not_take_are_told_in_a_line(
+    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe
+) -> None:
+    shutil.copytree(folder / "out", folder / "brimful")
+    run = loop.Run(chosen, folder / "cache", folder / "brimful", "cpu")
+    (folder / "brimful" / "tiny.safetensors").unlink()
+    (folder / "brimful" / "tiny.safetensors").mkdir()
+    with pytest.raises(checkpoint.NotSaved, match="the run is saved; make room"):
+        run.train(lambda _: None)
 
 
 @pytest.mark.parametrize("loss", ["triplet", "nt-xent", "kcl"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Callable
 from dataclasses import asdict
@@ -61,8 +62,9 @@ def test_what_was_played_is_packed_with_the_music(tmp_path: Path) -> None:
     for kind, level in (("music", 100), ("midi", 200)):
         part = part_path(tmp_path, "p", kind)
         part.parent.mkdir(parents=True, exist_ok=True)
-        np.full(90_000, level, "<i2").tofile(part)
-        clip = asdict(Clip(package="p", path=f"{kind}/x", start=0, length=90_000, sha256=kind))
+        played = np.full(90_000, level, "<i2").tobytes()
+        part.write_bytes(played)
+        clip = asdict(Clip(package="p", path=f"{kind}/x", start=0, length=90_000, sha256=hashlib.sha256(played).hexdigest()))
         part.with_suffix(".json").write_text(json.dumps({"rules": RULES, "clips": [clip]}))
     assert [clip.path for clip in pack(tmp_path, "train", "music", ["p"])] == ["music/x", "midi/x"]
     music = open_split(tmp_path, "train", "music")

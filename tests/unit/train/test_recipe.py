@@ -63,8 +63,9 @@ def test_a_users_own_is_read_by_path(tmp_path: Path) -> None:
 def test_what_is_wrong_is_named(tmp_path: Path, old: str, new: str, why: str) -> None:
     path = tmp_path / "mine.toml"
     path.write_text(RECIPE_TEXT.replace(old, new, 1))
-    with pytest.raises(ConfigError, match=why):
+    with pytest.raises(ConfigError, match=why) as told:
         read(str(path))
+    assert "\n" not in str(told.value)
 
 
 def test_a_recipe_that_is_not_there_is_named_with_those_that_are() -> None:

@@ -42,14 +42,14 @@ EVERYTHING = {"count": 2, "shift_s": 0.25, "speed": 0.05, "speed_share": 0.4, "t
 
 @pytest.mark.parametrize("resident", [False, True])
 def test_shapes_and_seed(clips: dict[str, Clips], resident: bool) -> None:
-    drawn = sampler(clips, 3, resident, **EVERYTHING).draw()
+    drawn = sampler(clips, 3, resident, **EVERYTHING).draw(0)
     assert drawn.anchors.shape == (4, 8000)
     for name in ("positives", "voices", "noises", "others"):
         assert getattr(drawn, name).shape == (8, 16000)
         assert torch.isfinite(getattr(drawn, name)).all()
-    again = sampler(clips, 3, resident, **EVERYTHING).draw()
+    again = sampler(clips, 3, resident, **EVERYTHING).draw(0)
     assert torch.equal(drawn.positives, again.positives)
-    assert (sampler(clips, 4, resident, **EVERYTHING).draw().anchors != drawn.anchors).any()
+    assert (sampler(clips, 4, resident, **EVERYTHING).draw(0).anchors != drawn.anchors).any()
 
 
 def test_from_the_devices_memory_comes_what_comes_from_the_file(clips: dict[str, Clips]) -> None:
@@ -57,7 +57,7 @@ def test_from_the_devices_memory_comes_what_comes_from_the_file(clips: dict[str,
     read = [Samples(clips["music"], torch.device("cpu"), resident=resident).read(at, 9) for resident in (False, True)]
     assert torch.equal(*read)
     np.testing.assert_array_equal(read[0][1], clips["music"].pcm[12_345:12_354].astype(np.float32) / 32768.0)
-    both = [sampler(clips, 3, resident, **EVERYTHING).draw() for resident in (False, True)]
+    both = [sampler(clips, 3, resident, **EVERYTHING).draw(0) for resident in (False, True)]
     torch.testing.assert_close(both[0].positives, both[1].positives)
 
 
@@ -70,7 +70,7 @@ def test_what_lies_over_a_recording_is_of_none_in_the_batch(clips: dict[str, Cli
         (at,) = np.flatnonzero((windows == np.rint(sound[:4].numpy() * 32768.0)).all(axis=1))
         return int(np.searchsorted(music.start, at, side="right"))
 
-    drawn = sampler(clips, count=2).draw()
+    drawn = sampler(clips, count=2).draw(0)
     batch = {recording(sound) for sound in drawn.positives}
     assert len(batch) == 4
     assert not batch & {recording(sound) for sound in drawn.others}
@@ -80,22 +80,22 @@ def test_what_went_through_a_codec_is_read_from_the_same_place(clips: dict[str, 
     pack_clips(tmp_path / "coded")
     coded = open_split(tmp_path / "coded", "train", "music")
     coded.pcm = -np.array(coded.pcm)
-    drawn = sampler(clips, coded=(coded,), coded_share=1.0).draw()
+    drawn = sampler(clips, coded=(coded,), coded_share=1.0).draw(0)
     assert torch.equal(drawn.positives[:, 8000:], -drawn.anchors)
 
 
 def test_unshifted_the_positive_ends_with_the_anchor(clips: dict[str, Clips]) -> None:
     for _ in range(3):
-        drawn = sampler(clips).draw()
+        drawn = sampler(clips).draw(0)
         assert torch.equal(drawn.positives[:, 8000:], drawn.anchors)
 
 
 def test_anchors_of_a_batch_are_of_different_recordings(clips: dict[str, Clips]) -> None:
     music = clips["music"]
     one = sampler(clips)
-    for _ in range(5):
+    for number in range(5):
         found = []
-        for anchor in one.draw().anchors.numpy():
+        for anchor in one.draw(number).anchors.numpy():
             first = np.flatnonzero((music.pcm[:-2] == round(anchor[0] * 32768)) & (music.pcm[1:-1] == round(anchor[1] * 32768)))
             places = [at for at in first if np.array_equal(music.pcm[at : at + 50], np.rint(anchor[:50] * 32768).astype(np.int16))]
             (at,) = places
@@ -113,8 +113,8 @@ def test_a_batch_larger_than_the_archive_is_refused(clips: dict[str, Clips]) -> 
 def test_shift_is_no_more_than_asked(clips: dict[str, Clips]) -> None:
     one = sampler(clips, shift_s=100 / 8000)
     shifts = []
-    for _ in range(4):
-        drawn = one.draw()
+    for number in range(4):
+        drawn = one.draw(number)
         for anchor, positive in zip(drawn.anchors, drawn.positives, strict=True):
             scores = [float(anchor[500:1500] @ positive[8500 + off : 9500 + off]) for off in range(-120, 121)]
             shifts.append(int(np.argmax(scores)) - 120)
