@@ -8,7 +8,7 @@ from pathlib import Path
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from monitor import config
+from monitor import config, judging
 from monitor.errors import ConfigError
 from monitor.settings import Settings
 from tests.fuzz.mutations import TABLES, VALUES, spoiled, tables, written
@@ -35,7 +35,7 @@ def judged(content: bytes, environ: dict[str, str] | None = None) -> Settings | 
         # What was accepted can be shown (monitor check does) and looked through for secrets, and is within its ranges.
         config.describe(found).encode()
         config.secrets(found)
-        for name, (low, high) in config.RANGES.items():
+        for name, (low, high) in judging.RANGES.items():
             section, _, key = name.partition(".")
             for one in found.stream if section == "stream" else (getattr(found, section),):
                 assert low <= getattr(one, key) <= high

@@ -10,7 +10,7 @@ from typing import Any, get_type_hints
 
 import pytest
 
-from monitor import config
+from monitor import config, judging
 from monitor.errors import ConfigError
 from monitor.settings import Settings, SourceKind, StreamSettings
 
@@ -66,7 +66,7 @@ def test_every_number_has_a_range() -> None:
     for section, kind in [("stream", StreamSettings), *((f.name, type(getattr(Settings(), f.name))) for f in fields(Settings)[1:])]:
         hints = get_type_hints(kind)
         numbers |= {f"{section}.{f.name}" for f in fields(kind) if hints[f.name] in {int, float}}
-    assert numbers == set(config.RANGES)
+    assert numbers == set(judging.RANGES)
 
 
 def test_defaults_are_within_their_ranges(folder: Path) -> None:
