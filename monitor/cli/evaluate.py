@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -123,16 +122,10 @@ def identify(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def told_apart(encoders: Sequence[str]) -> dict[str, str]:
-    """Return the encoders by what a table calls them: the name alone, or the whole path where two have the same name."""
-    names = [Path(one).stem for one in encoders]
-    return {name if names.count(name) == 1 else one: one for name, one in zip(names, encoders, strict=True)}
-
-
 def retrieval(arguments: argparse.Namespace) -> int:
     """Run the papers' protocols."""
     from monitor.encoder.engine import load_encoder, pick_device
-    from monitor.evaluate.protocols import Bench, Wanted
+    from monitor.evaluate.protocols import Bench, Wanted, told_apart
     from monitor.train.data import default_cache
 
     engines = {shown: load_encoder(name, arguments.device) for shown, name in told_apart(arguments.encoder).items()}

@@ -1,8 +1,8 @@
 """What is done to a recording before it is looked for, by name.
 
 Knows the degradation chain of `train/degrade.py`, with one thing at a time switched on, and codecs through ffmpeg. A query is
-degraded as a
-whole and cut afterwards (Araz et al., ISMIR 2025, section 4); ducking is off, so that the level named is the level measured.
+degraded as a whole and cut afterwards (Araz et al., ISMIR 2025, section 4); ducking is off, so that the level named is the level
+measured.
 """
 
 from __future__ import annotations
@@ -128,6 +128,7 @@ class Studio:
         return stretched(torch.from_numpy(resample(cut, turned))[None], torch.tensor([turned / size]), size)
 
     def _seed_of(self, condition: Condition) -> tuple[int, int]:
+        """Return a seed for what the condition is, all fields of its chain included: one more field is another draw for all."""
         return self._seed, zlib.crc32(repr(condition).encode())
 
     def _degrader(self, condition: Condition, fft: int) -> Degrader:

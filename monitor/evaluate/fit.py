@@ -6,9 +6,9 @@ counts the same), and those with others. For following, the others are windows o
 whose package is not in the catalogue, speech and noise are looked up as a stream would be, and the others are the windows along the
 best alignments that turn up: the rivals that a true one has to beat. They are chosen window by window and would make a long weak
 alignment count for too little, so the curve for finding is the mean of the two. The tail (`unknown.py`) is that of the plays told
-of the same recordings, every half minute of them under another of the conditions, several times over, of speech and of noise, by
-chance. The confidence (`sure.py`) is fitted to what is then told of known and unknown recordings at a loose budget. Unknown means
-that neither the package nor anything that sounds like the recording is in the catalogue: some packages share their music.
+of the same recordings, every half minute of them under another of the conditions, several times over, and of speech and noise as
+they are, by chance. The confidence (`sure.py`) is fitted to what is then told of known and unknown recordings at a loose budget.
+Unknown means that neither the package nor anything that sounds like the recording is in the catalogue: some packages share music.
 """
 
 from __future__ import annotations

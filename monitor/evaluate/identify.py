@@ -1,9 +1,8 @@
 """Queries through the whole pipeline: known recordings under every condition, unknown ones, and speech.
 
 Three quarters of the public-test recordings go into a catalogue with `catalog add`; a query is 30 s from the middle part of each,
-degraded, and
-identified as `monitor identify` would. The remaining quarter and an hour of speech must stay unknown. Knows what was played;
-judges what was said.
+degraded, and identified as `monitor identify` would. The remaining quarter and an hour of speech must stay unknown. Knows what was
+played; judges what was said.
 """
 
 from __future__ import annotations

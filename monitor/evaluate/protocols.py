@@ -229,6 +229,12 @@ class Bench:
             self._everything[f"{protocol} / {name} / {encoder} / {catalogue} / {seconds} s"] = asdict(one)
 
 
+def told_apart(encoders: Sequence[str]) -> dict[str, str]:
+    """Return the encoders by what a table calls them: the name alone, or the whole path where two have the same name."""
+    names = [Path(one).stem for one in encoders]
+    return {name if names.count(name) == 1 else one: one for name, one in zip(names, encoders, strict=True)}
+
+
 def _clips(sounds: Sequence[tuple[str, NDArray[np.int16]]]) -> Clips:
     starts = np.cumsum([0, *(len(pcm) for _, pcm in sounds)]).tolist()
     clips = [

@@ -18,7 +18,8 @@ import scipy.fft
 from numpy.typing import NDArray
 
 from monitor.train.data import Clips, open_split
-from monitor.train.decode import FULL, SAMPLE_RATE_HZ, DiskFull, decode, told_when_full
+from monitor.train.decode import SAMPLE_RATE_HZ, decode
+from monitor.train.disk import FULL, DiskFull, told_when_full
 
 CODECS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     **{f"mp3-{rate}": ("mp3", ("-c:a", "libmp3lame", "-b:a", f"{rate}k")) for rate in (16, 24, 48, 128)},

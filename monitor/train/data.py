@@ -27,8 +27,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import Permanent
-from monitor.train.decode import SAMPLE_RATE_HZ, decode, told_when_full
+from monitor.errors import Permanent, Transient
+from monitor.train.decode import SAMPLE_RATE_HZ, decode
+from monitor.train.disk import told_when_full
 from monitor.train.fetch import AUDIO_SUFFIXES, FetchError, Package, fetch, read_manifest, unpack
 from monitor.train.kinds import kind_of_length, kind_of_path
 
@@ -48,6 +49,10 @@ _MUSIC_LEAST_BYTES: Final = 60_000
 
 class DataMissing(Permanent):
     """Training audio is not packed yet; prepare it first."""
+
+
+class DataDamaged(Transient):
+    """Decoded audio was not as it had been written; prepare it again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,7 +86,7 @@ class Clips:
         self.sha256 = [clip.sha256 for clip in clips]
 
     def check(self, name: str) -> None:
-        """Compares every clip with its checksum: half a second a gigabyte and core.
+        """Compares every clip with its checksum, a second a gigabyte.
 
         Raises:
             DataMissing: one is not as it was packed; `name` says where.
@@ -94,6 +99,7 @@ class Clips:
         """Returns the same clips with other samples in the same places."""
         other = copy.copy(self)
         other.pcm = pcm
+        other.sha256 = []
         return other
 
     def __len__(self) -> int:
@@ -140,6 +146,7 @@ def prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int,
 
     Raises:
         DataMissing: not one clip came.
+        DataDamaged: what was decoded before is not as its checksums say.
         DiskFull: there is no room for all of it.
     """
     with told_when_full(cache):
@@ -175,7 +182,7 @@ def pack(cache: Path, split: str, kind: str, packages: Sequence[str]) -> list[Cl
     Music takes in what `midi.py` has played.
 
     Raises:
-        DataMissing: what was decoded is not as its checksums say; it is decoded anew by the next call.
+        DataDamaged: what was decoded is not as its checksums say; it counts as not decoded from then on.
     """
     audio, index = _packed(cache, split, kind)
     audio.parent.mkdir(parents=True, exist_ok=True)
@@ -193,7 +200,8 @@ def pack(cache: Path, split: str, kind: str, packages: Sequence[str]) -> list[Cl
                 content = pcm[entry.start : entry.start + entry.length].tobytes()
                 if hashlib.sha256(content).hexdigest() != entry.sha256:
                     part.with_suffix(".json").unlink()
-                    raise DataMissing(f"{part} was damaged ({entry.path}): run the same command again to decode it anew")
+                    again = "with --midi-hours, to play it anew" if part.suffixes[-2:-1] == [".midi"] else "to decode it anew"
+                    raise DataDamaged(f"{part} was damaged ({entry.path}): run the same command again, {again}")
                 file.write(content)
                 clips.append(Clip(**{**asdict(entry), "start": position}))
                 position += entry.length

@@ -3,18 +3,16 @@
 Knows ffmpeg's command line and that starting it is dear. Knows nothing of packages, kinds or what becomes of the samples.
 """
 
-import errno
 import subprocess
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.errors import Transient
+from monitor.train.disk import FULL, DiskFull
 
 SAMPLE_RATE_HZ: Final = 8000
 
@@ -24,32 +22,6 @@ _LONGEST_S: Final = 1800.0
 _BATCH_FILES: Final = 48
 _BATCH_BYTES: Final = 4_000_000
 """Starting ffmpeg costs more than decoding a word, so small files share a process."""
-
-
-FULL: Final = "No space left on device"
-"""What every program says of a full disk (ENOSPC)."""
-
-
-class DiskFull(Transient):
-    """A disk is full; what is finished stays."""
-
-    def __init__(self, place: Path | str, remedy: str = "make room") -> None:
-        super().__init__(f"{place}: the disk is full: {remedy}, then run the same command again; what is finished stays")
-
-
-@contextmanager
-def told_when_full(place: Path) -> Iterator[None]:
-    """Has a write that finds no room told as `DiskFull` of this place.
-
-    Raises:
-        DiskFull: there was no room.
-    """
-    try:
-        yield
-    except OSError as error:
-        if error.errno != errno.ENOSPC:
-            raise
-        raise DiskFull(place) from error
 
 
 def decode(paths: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.int16]]]:

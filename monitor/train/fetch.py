@@ -21,7 +21,7 @@ from pathlib import Path, PurePosixPath
 from typing import IO, Final
 
 from monitor.errors import Transient
-from monitor.train.decode import FULL, DiskFull
+from monitor.train.disk import FULL, DiskFull
 
 log = logging.getLogger(__name__)
 

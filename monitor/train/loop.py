@@ -85,11 +85,9 @@ class Run:
         self._random = torch.Generator()
         length = self._sound.window_samples
         bank = rooms.bank((recipe.seed, TRAINED_ON), recipe.training.rooms, self._sound.sample_rate_hz, length)
-        devices = responses(open_split(cache, "train", "ir"), length)
+        devices = responses(checked(cache, "train", "ir"), length)
         self._degrade = Degrader(recipe.chain, bank, devices, self._sound.sample_rate_hz, self._device, recipe.seed)
-        music, voices, noises = (open_split(cache, "train", kind) for kind in ("music", "speech", "noise"))
-        for kind, clips in (("music", music), ("speech", voices), ("noise", noises)):
-            clips.check(f"train {kind}")
+        music, voices, noises = (checked(cache, "train", kind) for kind in ("music", "speech", "noise"))
         coded = codecs.open_banks(cache, music) if recipe.positives.coded_share else []
         self.progress.banks = len(coded)
         if (machine := _machine(self._device)) not in self.progress.machines:
@@ -106,9 +104,9 @@ class Run:
             device=self._device,
         )
         self._retrieval = Retrieval(
-            open_split(cache, "validation", "music"),
-            open_split(cache, "validation", "speech"),
-            open_split(cache, "validation", "noise"),
+            checked(cache, "validation", "music"),
+            checked(cache, "validation", "speech"),
+            checked(cache, "validation", "noise"),
             rooms.bank(recipe.seed + 1, 60, self._sound.sample_rate_hz, length),
             window=length,
             hop=self._sound.hop_samples,
@@ -212,8 +210,9 @@ class Run:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._network.train()
-        self._random.manual_seed(self._recipe.seed + self.progress.step)
-        self._degrade.seed(self._recipe.seed + self.progress.step)
+        masks, chain = np.random.SeedSequence((self._recipe.seed, self.progress.step)).generate_state(2, np.uint64).tolist()
+        self._random.manual_seed(masks)
+        self._degrade.seed(chain)
         with torch.no_grad():
             heard = self._degrade(sounds.positives, sounds.voices, sounds.noises, sounds.others, self._sound.window_samples)
             features = self._features(torch.cat([sounds.anchors, heard]))
@@ -281,6 +280,17 @@ def _keep_memory() -> None:
     if hasattr(libc, "mallopt"):
         libc.mallopt(MMAP_THRESHOLD, 1 << 30)
         libc.mallopt(TRIM_THRESHOLD, -1)
+
+
+def checked(cache: Path, split: str, kind: str) -> Clips:
+    """Map packed clips that are as they were packed.
+
+    Raises:
+        DataMissing: They are not there, or damaged.
+    """
+    clips = open_split(cache, split, kind)
+    clips.check(f"{split} {kind}")
+    return clips
 
 
 def responses(clips: Clips, length: int) -> NDArray[np.float32]:

@@ -21,7 +21,8 @@ import numpy as np
 
 from monitor.errors import Permanent
 from monitor.train.data import RULES, Clip, part_path, worth_keeping
-from monitor.train.decode import SAMPLE_RATE_HZ, decode, told_when_full
+from monitor.train.decode import SAMPLE_RATE_HZ, decode
+from monitor.train.disk import told_when_full
 from monitor.train.fetch import FetchError, fetch, read_manifest, unpack
 
 SOUNDFONTS: Final = ("timgm6mb-soundfont", "fluid-soundfont-gm", "opl3-soundfont")
@@ -103,7 +104,8 @@ def play(one: Take) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     """Return a piece as 8 kHz mono samples, four minutes at most; nothing where fluidsynth refuses it or takes too long."""
     with tempfile.TemporaryDirectory(prefix="monitor-midi-") as folder:
         score, sound = Path(folder, "piece.mid"), Path(folder, "piece.wav")
-        score.write_bytes(at_tempo(one.piece.read_bytes(), one.tempo))
+        with told_when_full(score.parent, "make room, or set TMPDIR"):
+            score.write_bytes(at_tempo(one.piece.read_bytes(), one.tempo))
         command = ["fluidsynth", "-n", "-i", "-q", "-g", "0.5", "-r", str(_RENDER_HZ), "-T", "wav", "-F", str(sound)]
         try:
             subprocess.run([*command, str(one.soundfont), str(score)], capture_output=True, timeout=_LIMIT_S, check=False)

@@ -9,6 +9,7 @@ travel as they are.
 from __future__ import annotations
 
 import ctypes
+import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -74,7 +75,8 @@ def pack(cache: Path, target: Path, names: Sequence[str], megabytes: float, jobs
 def unpack(parcel: Path, cache: Path, jobs: int, say: Callable[[str], None]) -> list[str]:
     """Decode the bags that are there into the cache; return the packed files of which a part is still missing.
 
-    A packed file is as long as its index says from the first stretch on, and of use when none is missing.
+    A packed file is as long as its index says from the first stretch on, and of use when none is missing; its checksums are then
+    those of what was decoded.
     """
     opus = _library(parcel)
     folder = cache / "pcm"
@@ -107,8 +109,21 @@ def unpack(parcel: Path, cache: Path, jobs: int, say: Callable[[str], None]) -> 
         wanted = -(-samples // STRETCH)
         if len(known) < wanted:
             missing.append(index.stem)
+        else:
+            _seal(index, audio)
         say(f"{index.stem}: {len(known)} of {wanted} stretches")
     return missing
+
+
+def _seal(index: Path, audio: Path) -> None:
+    """Have the checksums of a packed file be those of its samples: a bag's index tells those from before the coding."""
+    clips = json.loads(index.read_text(encoding="utf-8"))
+    samples = np.memmap(audio, np.dtype("<i2"), "r") if audio.stat().st_size else np.zeros(0, np.int16)
+    for clip in clips:
+        clip["sha256"] = hashlib.sha256(samples[clip["start"] : clip["start"] + clip["length"]].tobytes()).hexdigest()
+    sealed = index.with_suffix(".json.growing")
+    sealed.write_text(json.dumps(clips, ensure_ascii=False, indent=0), encoding="utf-8")
+    sealed.rename(index)
 
 
 def encoded(opus: ctypes.CDLL, pcm: NDArray[np.int16]) -> bytes:

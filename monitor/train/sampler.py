@@ -126,7 +126,7 @@ class Sampler:
         )
         self._positives, self._batch, self._window = positives, batch, window
         self._seed = seed
-        self._random = np.random.default_rng(seed)
+        self._random: np.random.Generator
         self._noise_random = torch.Generator(self._device)
         self._long = np.nonzero(music.length >= 6 * window)[0]
         if len(self._long) <= batch:

@@ -13,7 +13,7 @@ import torch
 from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
 from monitor.encoder.engine import load_encoder
-from monitor.evaluate.protocols import Bench, Wanted
+from monitor.evaluate.protocols import Bench, Wanted, told_apart
 from monitor.train.data import Clip
 from tests.unit.train.clips import pack_clips
 
@@ -66,3 +66,12 @@ def test_every_encoder_has_a_row_under_every_condition(wanted: Wanted, tmp_path:
     assert numbers["nmfp / clean / one / padded / 10 s"]["trials"] == 12
     assert len(list((wanted.cache / "fingerprints").glob("*.f16"))) == 4
     assert set(rows) <= set(said)
+
+
+def test_two_encoders_of_one_name_are_two_rows() -> None:
+    """They were one: of two runs of `compact`, only the last was measured."""
+    assert told_apart(["compact", "runs/large.safetensors"]) == {"compact": "compact", "large": "runs/large.safetensors"}
+    assert list(told_apart(["one/compact.safetensors", "two/compact.safetensors"])) == [
+        "one/compact.safetensors",
+        "two/compact.safetensors",
+    ]

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 
 from monitor.train import data, fetch
-from monitor.train.data import DataMissing, open_split, pack, prepare
-from monitor.train.decode import DiskFull, decode
+from monitor.train.data import DataDamaged, DataMissing, open_split, pack, prepare
+from monitor.train.decode import decode
+from monitor.train.disk import DiskFull
 from monitor.train.fetch import FetchError, Package, find_download, read_manifest, read_queen_bundle, unpack
 from monitor.train.kinds import kind_of_length, kind_of_path
 
@@ -219,7 +220,7 @@ def test_what_was_damaged_on_disk_is_named_and_decoded_anew(cache):
             file.write(b"damaged")
     with pytest.raises(DataMissing, match=r"train speech is damaged \(unpacked/two/other.wav\): run `monitor train --fetch-only`"):
         open_split(cache, "train", "speech").check("train speech")
-    with pytest.raises(DataMissing, match=r"was damaged .* run the same command again"):
+    with pytest.raises(DataDamaged, match=r"was damaged .* run the same command again, to decode it anew"):
         prepare(cache, ["train"], ["speech"], 1, lambda _: None)
     prepare(cache, ["train"], ["speech"], 1, lambda _: None)
     open_split(cache, "train", "speech").check("train speech")

@@ -137,6 +137,18 @@ def test_the_same_seed_degrades_the_same_way() -> None:
     assert (degraded(Chain(), 5) != degraded(Chain(), 6)).any()
 
 
+def test_a_seed_begins_the_random_numbers_anew() -> None:
+    degrader = Degrader(Chain(), DIRECT, DIRECT, 8000, torch.device("cpu"), 5)
+
+    def heard(seed: int) -> torch.Tensor:
+        degrader.seed(seed)
+        return degrader(sound(1), sound(2), sound(3), sound(4), 8000)
+
+    first, second, again = heard(1), heard(2), heard(1)
+    torch.testing.assert_close(first, again)
+    assert (first != second).any()
+
+
 @pytest.mark.parametrize("chain", [Chain(), read("large")[0].chain])
 def test_peaks_stay_within_full_scale_whatever_strikes(chain: Chain) -> None:
     for seed in range(3):

@@ -176,6 +176,28 @@ def test_a_run_that_was_stopped_comes_to_what_it_would_have_come_to(folder: Path
         assert torch.equal(one, straight._network.state_dict()[name])
 
 
+def test_each_step_has_random_numbers_of_its_own(folder: Path, chosen: recipe.TrainingRecipe) -> None:
+    """For the mask and for the chain: with one seed for both, whether a batch was masked told what its first row met."""
+    seeds = set()
+    for steps in (1, 2, 3):
+        run = loop.Run(
+            replace(chosen, training=replace(chosen.training, minutes=0.0, steps=steps)), folder / "cache", folder / "seeds", "cpu"
+        )
+        run.train(lambda _: None)
+        seeds |= {run._random.initial_seed(), run._degrade._random.initial_seed()}
+    assert len(seeds) == 6
+
+
+def test_damaged_audio_is_not_trained_on(folder: Path, chosen: recipe.TrainingRecipe, tmp_path: Path) -> None:
+    shutil.copytree(folder / "cache", tmp_path / "cache")
+    for split, kind in (("train", "ir"), ("validation", "noise")):
+        with (tmp_path / "cache" / "pcm" / f"{split}-{kind}.i16").open("r+b") as file:
+            file.write(b"damaged!")
+        with pytest.raises(data.DataMissing, match=f"{split} {kind} is damaged"):
+            loop.Run(chosen, tmp_path / "cache", tmp_path / "out", "cpu")
+        shutil.copy(folder / "cache" / "pcm" / f"{split}-{kind}.i16", tmp_path / "cache" / "pcm")
+
+
 def test_a_full_disk_is_said_so_and_leaves_the_last_checkpoint(
     finished: Finished, folder: Path, chosen: recipe.TrainingRecipe
 ) -> None:

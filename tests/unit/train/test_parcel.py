@@ -51,6 +51,7 @@ def test_a_parcel_fills_an_empty_cache_bag_by_bag(tmp_path: Path) -> None:
         split, kind = name.split("-")
         before, after = open_split(tmp_path / "cache", split, kind), open_split(there, split, kind)
         assert after.paths == before.paths
+        after.check(name)  # it carried the checksums from before the coding, and training refused it
         assert len(after.pcm) == len(before.pcm)
         if kind == "ir":
             np.testing.assert_array_equal(after.pcm, before.pcm)

@@ -52,6 +52,15 @@ def test_shapes_and_seed(clips: dict[str, Clips], resident: bool) -> None:
     assert (sampler(clips, 4, resident, **EVERYTHING).draw(0).anchors != drawn.anchors).any()
 
 
+def test_a_batch_is_known_by_its_number_whatever_was_drawn_before(clips: dict[str, Clips]) -> None:
+    alone, after = sampler(clips, 3, **EVERYTHING), sampler(clips, 3, **EVERYTHING)
+    before = [after.draw(number) for number in (0, 1)]
+    drawn, wanted = after.draw(2), alone.draw(2)
+    for name in ("anchors", "positives", "voices", "noises", "others"):
+        assert torch.equal(getattr(drawn, name), getattr(wanted, name))
+        assert all((getattr(drawn, name) != getattr(other, name)).any() for other in before)
+
+
 def test_from_the_devices_memory_comes_what_comes_from_the_file(clips: dict[str, Clips]) -> None:
     at = np.array([7, 12_345])
     read = [Samples(clips["music"], torch.device("cpu"), resident=resident).read(at, 9) for resident in (False, True)]
@@ -85,8 +94,8 @@ def test_what_went_through_a_codec_is_read_from_the_same_place(clips: dict[str, 
 
 
 def test_unshifted_the_positive_ends_with_the_anchor(clips: dict[str, Clips]) -> None:
-    for _ in range(3):
-        drawn = sampler(clips).draw(0)
+    for number in range(3):
+        drawn = sampler(clips).draw(number)
         assert torch.equal(drawn.positives[:, 8000:], drawn.anchors)
 
 
