@@ -35,11 +35,9 @@ ATTEMPTS = 3
 class Broker:
     """A Mosquitto whose configuration is changed from one start to the next."""
 
-    def __init__(self, program: Path, folder: Path) -> None:
+    def __init__(self, program: Path, folder: Path, port: int) -> None:
         folder.mkdir()
-        self._program, self._folder = program, folder
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self.port = int(server.getsockname()[1])
+        self._program, self._folder, self.port = program, folder, port
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self, *lines: str) -> None:
@@ -146,7 +144,12 @@ def refusals(need: Callable[[str], Path], tmp_path: Path) -> list[Refusal]:
 async def test_each_refusal_is_one_line_and_ends_when_it_is_mended(
     refusals: list[Refusal], need: Callable[[str], Path], tmp_path: Path
 ) -> None:
-    brokers = {one.name: Broker(need("mosquitto"), tmp_path / one.name.replace(" ", "-")) for one in refusals}
+    with contextlib.ExitStack() as held:  # all at once: asked for one by one, two of them were the same now and then
+        ports = [held.enter_context(socket.create_server(("127.0.0.1", 0))).getsockname()[1] for _ in refusals]
+    brokers = {
+        one.name: Broker(need("mosquitto"), tmp_path / one.name.replace(" ", "-"), port)
+        for one, port in zip(refusals, ports, strict=True)
+    }
     try:
         with capture_logs() as lines:
             async with asyncio.timeout(4 * PATIENCE_S):
@@ -160,10 +163,12 @@ async def test_each_refusal_is_one_line_and_ends_when_it_is_mended(
     assert not [f"{one.name}: {result!r}" for one, result in zip(refusals, results, strict=True) if result is not None]
 
 
-def test_a_broker_that_hangs_up_while_we_write_is_heard_out(need: Callable[[str], Path], tmp_path: Path) -> None:
+def test_a_broker_that_hangs_up_while_we_write_is_heard_out(
+    need: Callable[[str], Path], free_port: Callable[[], int], tmp_path: Path
+) -> None:
     ours = Authority(need("openssl"), tmp_path, "ours")
     good = ours.issue("broker")
-    broker = Broker(need("mosquitto"), tmp_path / "broker")
+    broker = Broker(need("mosquitto"), tmp_path / "broker", free_port())
     broker.start(f"certfile {good.certificate}", f"keyfile {good.key}", f"cafile {ours.certificate}", "require_certificate true")
     try:
         trust = ssl.create_default_context(cafile=str(ours.certificate))
