@@ -112,7 +112,9 @@ class Studio:
         sound = torch.from_numpy(resample(cut, size + past))[None]
         if condition.tempo * condition.pitch != 1.0:
             sound = self._stretched(recording, round((at_s - PAST_S * condition.tempo) * rate), size + past, condition)
-        draw = self._draws.setdefault(condition, np.random.default_rng(self._seed_of(condition)))
+        if condition not in self._draws:
+            self._draws[condition] = np.random.default_rng(self._seed_of(condition))
+        draw = self._draws[condition]
         heard = self._degrader(condition, 1 << (size + 2 * past).bit_length())(
             sound, _laid(self._voices, size + past, draw), _laid(self._noises, size + past, draw), sound, size
         )

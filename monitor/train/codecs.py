@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from monitor.train.data import Clips, open_split
 from monitor.train.decode import SAMPLE_RATE_HZ, decode
-from monitor.train.disk import FULL, DiskFull, told_when_full
+from monitor.train.disk import refuse_full, told_when_full
 
 CODECS: Mapping[str, tuple[str, tuple[str, ...]]] = {
     **{f"mp3-{rate}": ("mp3", ("-c:a", "libmp3lame", "-b:a", f"{rate}k")) for rate in (16, 24, 48, 128)},
@@ -40,8 +40,7 @@ def coded(source: Path, codec: str, *, start_s: float = 0.0, length_s: float | N
         target = Path(folder, f"coded.{suffix}")
         command = ["ffmpeg", "-nostdin", "-v", "error", "-threads", "1", "-i", str(source), *part, "-map", "0:a:0", "-ac", "1"]
         done = subprocess.run([*command, *arguments, str(target)], stderr=subprocess.PIPE, check=False)
-        if FULL.encode() in done.stderr:
-            raise DiskFull(folder, "make room, or set TMPDIR")
+        refuse_full(folder, done.stderr)
         if done.returncode != 0 or not target.exists():
             return np.zeros(0, np.int16)
         return next(decode([target]))[1]

@@ -92,7 +92,7 @@ class Clips:
             DataMissing: one is not as it was packed; `name` says where.
         """
         for start, length, path, wanted in zip(self.start, self.length, self.paths, self.sha256, strict=True):
-            if hashlib.sha256(self.pcm[start : start + length].tobytes()).hexdigest() != wanted:
+            if checksum(self.pcm[start : start + length].tobytes()) != wanted:
                 raise DataMissing(f"{name} is damaged ({path}): run `monitor train --fetch-only` to pack it again")
 
     def with_samples(self, pcm: NDArray[np.int16]) -> "Clips":
@@ -198,7 +198,7 @@ def pack(cache: Path, split: str, kind: str, packages: Sequence[str]) -> list[Cl
                     continue
                 seen.add(entry.sha256)
                 content = pcm[entry.start : entry.start + entry.length].tobytes()
-                if hashlib.sha256(content).hexdigest() != entry.sha256:
+                if checksum(content) != entry.sha256:
                     part.with_suffix(".json").unlink()
                     again = "with --midi-hours, to play it anew" if part.suffixes[-2:-1] == [".midi"] else "to decode it anew"
                     raise DataDamaged(f"{part} was damaged ({entry.path}): run the same command again, {again}")
@@ -245,14 +245,12 @@ def _decode_part(cache: Path, name: str, held: Collection[str], kind: str) -> li
                 continue
             content = pcm.tobytes()
             file.write(content)
-            digest = hashlib.sha256(content).hexdigest()
             where = path.relative_to(cache).as_posix()
-            clips.append(Clip(package=name, path=where, start=position, length=len(pcm), sha256=digest))
+            clips.append(Clip(package=name, path=where, start=position, length=len(pcm), sha256=checksum(content)))
             position += len(pcm)
     part.with_suffix(".i16.growing").rename(part)
     text = json.dumps({"rules": RULES, "clips": [asdict(clip) for clip in clips]}, ensure_ascii=False)
-    part.with_suffix(".json.growing").write_text(text, encoding="utf-8")
-    part.with_suffix(".json.growing").rename(part.with_suffix(".json"))
+    write_whole(part.with_suffix(".json"), text)
     return clips
 
 
@@ -264,6 +262,18 @@ def _may_be(path: Path, root: Path, held: Collection[str], kind: str) -> bool:
     if told is not None:
         return _packed_kind(told) == kind
     return kind == "music" and path.stat().st_size >= _MUSIC_LEAST_BYTES and "music" in held
+
+
+def checksum(content: bytes) -> str:
+    """Returns what stands in an index for the samples of a clip, so that damage is seen."""
+    return hashlib.sha256(content).hexdigest()
+
+
+def write_whole(index: Path, text: str) -> None:
+    """Writes an index, which appears whole or not at all."""
+    growing = index.with_suffix(".json.growing")
+    growing.write_text(text, encoding="utf-8")
+    growing.rename(index)
 
 
 def worth_keeping(pcm: NDArray[np.int16], kind: str) -> bool:

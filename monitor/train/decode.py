@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.train.disk import FULL, DiskFull
+from monitor.train.disk import refuse_full
 
 SAMPLE_RATE_HZ: Final = 8000
 
@@ -53,8 +53,7 @@ def _decode_batch(paths: Sequence[Path]) -> Iterator[tuple[Path, NDArray[np.int1
             command += ["-map", f"{number}:a:0", "-ac", "1", "-ar", str(SAMPLE_RATE_HZ), "-t", str(_LONGEST_S), "-f", "s16le"]
             command.append(str(output))
         done = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, check=False)
-        if FULL.encode() in done.stderr:
-            raise DiskFull(folder, "make room, or set TMPDIR")
+        refuse_full(folder, done.stderr)
         if done.returncode != 0 and len(paths) > 1:
             for path in paths:
                 yield from _decode_batch([path])

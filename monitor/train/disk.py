@@ -18,6 +18,8 @@ FULL: Final = "No space left on device"
 
 
 MAKE_ROOM: Final = "make room"
+MAKE_ROOM_OR_MOVE: Final = "make room, or set TMPDIR"
+"""Of a folder for a moment."""
 
 
 class DiskFull(Transient):
@@ -25,6 +27,16 @@ class DiskFull(Transient):
 
     def __init__(self, place: Path | str, remedy: str = MAKE_ROOM) -> None:
         super().__init__(f"{place}: the disk is full: {remedy}, then run the same command again; what is finished stays")
+
+
+def refuse_full(folder: str, said: bytes) -> None:
+    """Look whether a program that wrote into a folder for a moment said that the disk is full.
+
+    Raises:
+        DiskFull: it did.
+    """
+    if FULL.encode() in said:
+        raise DiskFull(folder, MAKE_ROOM_OR_MOVE)
 
 
 @contextmanager

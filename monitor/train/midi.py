@@ -20,9 +20,9 @@ from typing import Final
 import numpy as np
 
 from monitor.errors import Permanent
-from monitor.train.data import RULES, Clip, part_path, worth_keeping
+from monitor.train.data import RULES, Clip, checksum, part_path, worth_keeping, write_whole
 from monitor.train.decode import SAMPLE_RATE_HZ, decode
-from monitor.train.disk import told_when_full
+from monitor.train.disk import MAKE_ROOM_OR_MOVE, told_when_full
 from monitor.train.fetch import FetchError, fetch, read_manifest, unpack
 
 SOUNDFONTS: Final = ("timgm6mb-soundfont", "fluid-soundfont-gm", "opl3-soundfont")
@@ -104,7 +104,7 @@ def play(one: Take) -> np.ndarray[tuple[int], np.dtype[np.int16]]:
     """Return a piece as 8 kHz mono samples, four minutes at most; nothing where fluidsynth refuses it or takes too long."""
     with tempfile.TemporaryDirectory(prefix="monitor-midi-") as folder:
         score, sound = Path(folder, "piece.mid"), Path(folder, "piece.wav")
-        with told_when_full(score.parent, "make room, or set TMPDIR"):
+        with told_when_full(score.parent, MAKE_ROOM_OR_MOVE):
             score.write_bytes(at_tempo(one.piece.read_bytes(), one.tempo))
         command = ["fluidsynth", "-n", "-i", "-q", "-g", "0.5", "-r", str(_RENDER_HZ), "-T", "wav", "-F", str(sound)]
         try:
@@ -159,16 +159,14 @@ def _play_package(
             tried += 1
             if worth_keeping(pcm, "music"):
                 path = f"{piece.relative_to(cache).as_posix()}#{chosen.soundfont.stem}@{chosen.tempo}"
-                digest = hashlib.sha256(pcm.tobytes()).hexdigest()
-                clips.append(Clip(package=name, path=path, start=position, length=len(pcm), sha256=digest))
+                clips.append(Clip(package=name, path=path, start=position, length=len(pcm), sha256=checksum(pcm.tobytes())))
                 file.write(pcm.tobytes())
                 position += len(pcm)
             enough = position >= wanted_s * SAMPLE_RATE_HZ
             if enough or tried % 20 == 0 or tried == len(pieces):
                 file.flush()
                 text = json.dumps({"rules": RULES, "tried": tried, "clips": [asdict(clip) for clip in clips]}, ensure_ascii=False)
-                index.with_suffix(".json.growing").write_text(text, encoding="utf-8")
-                index.with_suffix(".json.growing").rename(index)
+                write_whole(index, text)
             if enough:
                 break
     say(f"{name}: {len(clips)} pieces played, {position / SAMPLE_RATE_HZ / 3600:.3f} h")

@@ -9,7 +9,6 @@ travel as they are.
 from __future__ import annotations
 
 import ctypes
-import hashlib
 import json
 import shutil
 from collections.abc import Callable, Sequence
@@ -21,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor.errors import Permanent
+from monitor.train.data import checksum, write_whole
 from monitor.train.decode import SAMPLE_RATE_HZ
 
 FRAME: Final = 480
@@ -120,10 +120,8 @@ def _seal(index: Path, audio: Path) -> None:
     clips = json.loads(index.read_text(encoding="utf-8"))
     samples = np.memmap(audio, np.dtype("<i2"), "r") if audio.stat().st_size else np.zeros(0, np.int16)
     for clip in clips:
-        clip["sha256"] = hashlib.sha256(samples[clip["start"] : clip["start"] + clip["length"]].tobytes()).hexdigest()
-    sealed = index.with_suffix(".json.growing")
-    sealed.write_text(json.dumps(clips, ensure_ascii=False, indent=0), encoding="utf-8")
-    sealed.rename(index)
+        clip["sha256"] = checksum(samples[clip["start"] : clip["start"] + clip["length"]].tobytes())
+    write_whole(index, json.dumps(clips, ensure_ascii=False, indent=0))
 
 
 def encoded(opus: ctypes.CDLL, pcm: NDArray[np.int16]) -> bytes:
