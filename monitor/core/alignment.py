@@ -29,6 +29,8 @@ USUALLY_ALIKE = 0.4
 """Similarity of windows NEW_AFTER apart that is no sign of a drone."""
 LEAST_NEWS = 0.4
 """Share of the evidence that is left in a drone: over half a minute even a drone is its own."""
+AS_STEADY = 0.02
+"""By so much two fingerprints of steady sound differ anyway."""
 SILENT = 1e-3
 """Length below which a sum of fingerprints is that of silence."""
 
@@ -105,12 +107,21 @@ def between(vectors: NDArray[np.float32], positions: NDArray[np.floating]) -> ND
     return at
 
 
-def novelty(tables: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much of its evidence each window of stored fingerprints [recordings, n, dim] may claim, [recordings, n].
+def before(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how alike each fingerprint of some stretches [count, n, dim] is to the last that does not overlap it, [count, n]."""
+    alike = np.zeros(vectors.shape[:2], np.float32)
+    alike[:, NEW_AFTER:] = np.einsum("ctd,ctd->ct", vectors[:, NEW_AFTER:], vectors[:, :-NEW_AFTER])
+    return alike
 
-    It is little in a drone, where each second says the same again.
+
+def novelty(stored: NDArray[np.float32], heard: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much of its evidence a window may claim, from how alike the stored and the heard one are to the ones `before`.
+
+    It is little in a drone, where each second says the same again. And where what is heard is steadier than the recording is here,
+    it is next to nothing: it is something else, for a steady noise that resembles one second of a recording resembles the next as
+    well. What lies on top of a recording on air makes what is heard less steady, not more, unless it is steady itself.
     """
-    alike = np.einsum("ctd,ctd->ct", tables[:, NEW_AFTER:], tables[:, :-NEW_AFTER])
-    share = np.ones(tables.shape[:2], np.float32)
-    share[:, NEW_AFTER:] = ((1.0 - alike) / (1.0 - USUALLY_ALIKE)).clip(LEAST_NEWS, 1.0)
+    own = ((1.0 - stored) / (1.0 - USUALLY_ALIKE)).clip(LEAST_NEWS, 1.0)
+    moving = (1.0 + AS_STEADY - heard) / (1.0 + AS_STEADY - np.maximum(stored, USUALLY_ALIKE))
+    share: NDArray[np.float32] = own * moving.clip(0.0, 1.0)
     return share

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import NEW_AFTER, Alignment, References, between, novelty, stored
+from monitor.core.alignment import Alignment, References, before, between, novelty, stored
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard, Ring
 from monitor.core.rival import SEPARATE_NATS, Rival, lead
@@ -148,7 +148,7 @@ class LivePlay:
         reach = int(over[0]) if len(over) else len(back)
         taken = int(back[:reach].argmax()) + 1
         self.first_hop = newest - taken + 1
-        news = np.where(nats > 0, nats * novelty(mine[None])[0], nats) if len(mine) > NEW_AFTER else nats
+        news = np.where(nats > 0, nats * novelty(*before(np.stack([mine, heard.vectors]))), nats)
         self.found_total = float(news[::-1].cumsum()[:taken].max())
         forward = nats[len(nats) - taken :].cumsum()
         self.best_total = float(forward.max())
