@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import Alignment, References, before, between, novelty, stored
+from monitor.core.alignment import NEW_AFTER, Alignment, References, before, between, novelty, stored
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard, Ring
 from monitor.core.rival import SEPARATE_NATS, Rival, lead
@@ -321,9 +321,22 @@ class LivePlay:
         self.rivals.append(rival)
 
     def _weigh(self, rival: Rival, heard: Heard) -> None:
+        """Hold what was heard against both.
+
+        A window that one of them fills in part is for that reason alike to the other, if that goes on: it does not speak for it.
+        """
         line = Line(self.line.hop, self.line.position + rival.offset, self.line.speed)
         theirs = along(self.references, rival.reference_id, line, heard.hops)
-        rival.behind += float(lead(heard, self.stored_along(heard.hops), theirs, self._evidence).sum())
+        more = lead(heard, self.stored_along(heard.hops), theirs, self._evidence)
+        more = np.where(self._partly_filled(self.reference_id, self.line, heard.hops), more.clip(0.0), more)
+        more = np.where(self._partly_filled(rival.reference_id, line, heard.hops), more.clip(None, 0.0), more)
+        rival.behind += float(more.sum())
+
+    def _partly_filled(self, reference_id: int, line: Line, hops: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Say which windows [n] reach over an end of a recording: they are not stored."""
+        positions = np.rint(2 * (line.position + line.speed * (hops - line.hop))) / 2
+        length = self.references.hops(reference_id)
+        return ((positions > -NEW_AFTER) & (positions < 0)) | ((positions >= length) & (positions < length + NEW_AFTER))
 
     def yield_to_best(self) -> bool:
         """Let the rival that is ahead of all, by enough, take over; say whether one did."""

@@ -7,7 +7,7 @@ import pytest
 
 from monitor.core.tracker import Tracker
 from monitor.messages import EventKind, PlayEvent
-from tests.unit.core.stories import EVIDENCE, LIMITS, Air, Shelf, Sound, follow, recording
+from tests.unit.core.stories import EVIDENCE, LIMITS, Air, Shelf, Sound, fingerprints, follow, recording
 
 BED = recording(40, 20)
 
@@ -65,6 +65,18 @@ def test_a_short_version_is_told_from_the_long_one_where_it_ends(right: int, pla
     assert (events[-1].kind, events[-1].play.reference_id, events[-1].play.alternatives) == (EventKind.ENDED, right, ())
     assert events[-1].play.end_s == pytest.approx(10.0 + played_s, abs=0.7)
     assert {event.number for event in events} == {1}
+
+
+@pytest.mark.parametrize(("to_s", "known"), [(24.5, {1}), (25.5, {1, 2}), (28.0, {2})])
+def test_what_a_jingle_fills_in_part_does_not_speak_for_the_tune_it_was_cut_from(to_s: float, known: set[int]) -> None:
+    """The windows over the jingle's end are not stored: being like the tune, they ruled it out, also where it was heard whole."""
+    tune = recording(44, 60)
+    jingle = tune[20 * 20 : 20 * 20 + 90]
+    air = Air(60)
+    air.play(tune, 10.0, from_s=20.0, to_s=to_s)
+    events = said_of(air, Shelf({1: fingerprints(jingle)[:8], 2: fingerprints(tune), 3: fingerprints(recording(4, 60))}))
+    assert names(events[0]) == {1, 2}
+    assert names(events[-1]) == known
 
 
 def test_a_group_is_known_though_one_member_fills_the_nearest_with_its_repeats() -> None:
