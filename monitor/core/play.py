@@ -336,7 +336,10 @@ class LivePlay:
         """Say which windows [n] reach over an end of a recording: they are not stored."""
         positions = np.rint(2 * (line.position + line.speed * (hops - line.hop))) / 2
         length = self.references.hops(reference_id)
-        return ((positions > -NEW_AFTER) & (positions < 0)) | ((positions >= length) & (positions < length + NEW_AFTER))
+        partly: NDArray[np.bool_] = ((positions > -NEW_AFTER) & (positions < 0)) | (
+            (positions >= length) & (positions < length + NEW_AFTER)
+        )
+        return partly
 
     def yield_to_best(self) -> bool:
         """Let the rival that is ahead of all, by enough, take over; say whether one did."""
