@@ -30,7 +30,7 @@ USUALLY_ALIKE = 0.4
 LEAST_NEWS = 0.4
 """Share of the evidence that is left in a drone: over half a minute even a drone is its own."""
 AS_STEADY = 0.02
-"""By so much two fingerprints of steady sound differ anyway."""
+"""What is held to be as steady as can be, on either side: an exact loop is no steadier than its recording."""
 SILENT = 1e-3
 """Length below which a sum of fingerprints is that of silence."""
 
@@ -108,20 +108,40 @@ def between(vectors: NDArray[np.float32], positions: NDArray[np.floating]) -> ND
 
 
 def before(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how alike each fingerprint of some stretches [count, n, dim] is to the last that does not overlap it, [count, n]."""
+    """Return how alike each fingerprint of some stretches [count, n, dim] is to the last that does not overlap it, [count, n].
+
+    Where that is not at hand it is 0.
+    """
     alike = np.zeros(vectors.shape[:2], np.float32)
     alike[:, NEW_AFTER:] = np.einsum("ctd,ctd->ct", vectors[:, NEW_AFTER:], vectors[:, :-NEW_AFTER])
     return alike
 
 
-def novelty(stored: NDArray[np.float32], heard: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return how much of its evidence a window may claim, from how alike the stored and the heard one are to the ones `before`.
+def steadiness(vectors: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the same of what was heard; where one of the two was not, or is silent, as at the nearest hop before, or the first.
 
-    It is little in a drone, where each second says the same again. And where what is heard is steadier than the recording is here,
-    it is next to nothing: it is something else, for a steady noise that resembles one second of a recording resembles the next as
-    well. What lies on top of a recording on air makes what is heard less steady, not more, unless it is steady itself.
+    A gap does not make a steady noise any newer.
     """
-    own = ((1.0 - stored) / (1.0 - USUALLY_ALIKE)).clip(LEAST_NEWS, 1.0)
-    moving = (1.0 + AS_STEADY - heard) / (1.0 + AS_STEADY - np.maximum(stored, USUALLY_ALIKE))
+    there = np.any(vectors != 0, axis=2)
+    both = np.zeros_like(there)
+    both[:, NEW_AFTER:] = there[:, NEW_AFTER:] & there[:, :-NEW_AFTER]
+    last = np.maximum.accumulate(np.where(both, np.arange(both.shape[1]), -1), axis=1)
+    nearest = np.where(last < 0, both.argmax(axis=1)[:, None], last)
+    return np.take_along_axis(before(vectors), nearest, axis=1)
+
+
+def novelty(recording: NDArray[np.float32], sound: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return how much of its evidence a window may claim, 0 to 1.
+
+    It is little in a drone, where each second says the same again. And the steadier what is heard is than the recording is here,
+    the less it is: it is something else, for a steady noise that resembles one second of a recording resembles the next as well.
+    What lies on top of a recording on air makes what is heard less steady, not more, unless it is steady itself.
+
+    Args:
+        recording: How alike the stored window is to the one `before`, any shape.
+        sound: The `steadiness` of the heard one, to be broadcast to it.
+    """
+    own = ((1.0 - recording) / (1.0 - USUALLY_ALIKE)).clip(LEAST_NEWS, 1.0)
+    moving = (1.0 + AS_STEADY - sound) / (1.0 + AS_STEADY - np.maximum(recording, USUALLY_ALIKE))
     share: NDArray[np.float32] = own * moving.clip(0.0, 1.0)
     return share

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import NEW_AFTER, Alignment, References, before, between, novelty, stored
+from monitor.core.alignment import NEW_AFTER, Alignment, References, before, between, novelty, steadiness, stored
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard, Ring
 from monitor.core.rival import SEPARATE_NATS, Rival, lead
@@ -148,7 +148,7 @@ class LivePlay:
         reach = int(over[0]) if len(over) else len(back)
         taken = int(back[:reach].argmax()) + 1
         self.first_hop = newest - taken + 1
-        news = np.where(nats > 0, nats * novelty(*before(np.stack([mine, heard.vectors]))), nats)
+        news = np.where(nats > 0, nats * novelty(self._before_along(hops), steadiness(heard.vectors[None])[0]), nats)
         self.found_total = float(news[::-1].cumsum()[:taken].max())
         forward = nats[len(nats) - taken :].cumsum()
         self.best_total = float(forward.max())
@@ -174,6 +174,14 @@ class LivePlay:
     def stored_along(self, hops: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return the stored fingerprints [n, dim] on the line, at rising hops [n]."""
         return along(self.references, self.reference_id, self.line, hops)
+
+    def _before_along(self, hops: NDArray[np.int64]) -> NDArray[np.float32]:
+        """Return how steady the recording is on the line, at rising hops [n]: as at the stored window there, or just before."""
+        rows = np.rint(2 * (self.line.position + self.line.speed * (hops - self.line.hop))).astype(np.int64) >> 1
+        first = int(rows[0]) - NEW_AFTER
+        table = stored(self.references, self.reference_id, first, int(rows[-1]) - first + 1)
+        steady: NDArray[np.float32] = before(table[None])[0][rows - first]
+        return steady
 
     def unexplained(
         self, heard: Heard, theirs: NDArray[np.float32], mine: NDArray[np.float32] | None = None
@@ -333,11 +341,14 @@ class LivePlay:
         rival.behind += float(more.sum())
 
     def _partly_filled(self, reference_id: int, line: Line, hops: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Say which windows [n] reach over an end of a recording: they are not stored."""
+        """Say which windows [n] have some of a recording in them but are not stored.
+
+        They begin before it does, or up to a hop behind its last stored one, which is half full at least: the next has nothing.
+        """
         positions = np.rint(2 * (line.position + line.speed * (hops - line.hop))) / 2
         length = self.references.hops(reference_id)
-        partly: NDArray[np.bool_] = ((positions > -NEW_AFTER) & (positions < 0)) | (
-            (positions >= length) & (positions < length + NEW_AFTER)
+        partly: NDArray[np.bool_] = ((positions > -NEW_AFTER) & (positions <= -1)) | (
+            (positions >= length) & (positions < length + 1)
         )
         return partly
 

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 from numpy.typing import NDArray
 
-from monitor.core.alignment import INTERCEPTS, SILENT, SPAN, SPEEDS, Alignment, References, before, novelty
+from monitor.core.alignment import INTERCEPTS, SILENT, SPAN, SPEEDS, Alignment, References, before, novelty, steadiness
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard
 
@@ -123,7 +123,7 @@ def _score(wishes: Sequence[Wish], evidence: Evidence) -> list[list[Alignment]]:
     present = np.stack([one.present for one in owner], axis=1)
     if not present.all():
         nats *= present[:, None]
-    steady = before(np.stack([wish.asked[:, 0] for wish in wishes]))
+    steady = steadiness(np.stack([wish.asked[:, 0] for wish in wishes]))
     counts = [len(wish.places) for wish in wishes]
     share = novelty(_band_of(before(tables), _WIDTH), np.repeat(steady, counts, axis=0).T[:, None])
     nats = np.maximum(nats, 0.0) * _interleaved(share, share[:, :-1]) + np.minimum(nats, 0.0)

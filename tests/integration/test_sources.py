@@ -180,17 +180,25 @@ async def test_hls_is_placed_by_the_time_its_playlist_states(tmp_path: Path) -> 
             stated.update(dates(window))
             await asyncio.sleep(0.2)
 
-    async with Hls(window, file).running() as origin, asyncio.timeout(60):
-        noting = asyncio.create_task(note_dates())
-        settings = StreamSettings(name="a", url=f"http://127.0.0.1:{origin.port}/live.m3u8", no_data_timeout_s=20.0)
-        source = FfmpegSource(settings, RECIPE, lambda _: None)
+    async def placed(source: FfmpegSource) -> None:
         async with aclosing(source.chunks()) as sound:
             async for _ in sound:
                 utc_s, uncertainty_s = source.utc_s(0)
                 # Placed by arrival it would lie some seconds behind all of them.
                 if any(abs(utc_s - segment_s) < 0.06 for segment_s in stated) and uncertainty_s <= FLOOR_S:
-                    break
-        noting.cancel()
+                    return
+        pytest.fail("the stream ended before it was placed")
+
+    async with Hls(window, file).running() as origin, asyncio.timeout(60):
+        settings = StreamSettings(name="a", url=f"http://127.0.0.1:{origin.port}/live.m3u8", no_data_timeout_s=20.0)
+        tasks = [asyncio.ensure_future(one) for one in (placed(FfmpegSource(settings, RECIPE, lambda _: None)), note_dates())]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
 
 
 def dates(window: Path) -> set[float]:

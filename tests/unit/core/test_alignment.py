@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.core.alignment import LEAST_NEWS, SPAN, Alignment, before, novelty, stored
+from monitor.core.alignment import LEAST_NEWS, SPAN, Alignment, before, novelty, steadiness, stored
 from monitor.core.ring import Heard
 from monitor.core.scoring import score
 from tests.unit.core.stories import DIM, EVIDENCE, Air, Shelf, fingerprints, recording
@@ -96,6 +96,12 @@ def test_each_window_is_held_against_the_last_that_does_not_overlap_it() -> None
     rows = SHELF.fingerprints(1, 0, 6)
     np.testing.assert_allclose(before(rows[None])[0], [0, 0, *(float(rows[at] @ rows[at - 2]) for at in range(2, 6))], atol=1e-6)
     assert before(rows[None, :1]).tolist() == [[0.0]]
+    assert steadiness(rows[None, :1]).tolist() == [[0.0]]
+
+
+def test_where_what_is_heard_has_a_gap_it_is_as_steady_as_it_was() -> None:
+    sound = np.array([[1, 0], [1, 0], [0.8, 0.6], [0, 0], [0.6, 0.8], [0, 1], [0, 1], [0, 1]], np.float32)
+    np.testing.assert_allclose(steadiness(sound[None])[0], [0.8, 0.8, 0.8, 0.8, 0.96, 0.96, 0.8, 1.0], atol=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -113,7 +119,8 @@ def test_a_window_may_claim_what_is_new_in_what_is_stored_and_heard(stored_: flo
     assert float(novelty(np.float32(stored_), np.float32(heard_))) == pytest.approx(share, abs=0.02)
 
 
-def test_a_steady_sound_that_is_like_all_of_a_recording_is_not_the_recording() -> None:
+@pytest.mark.parametrize("lost", [[], [10, 11], list(range(0, SPAN, 3))])
+def test_a_steady_sound_that_is_like_all_of_a_recording_is_not_the_recording(lost: list[int]) -> None:
     """Among 3,000 recordings minutes of steady noise were told as one whose every second was 0.5 alike to it, with 400 nats."""
     rows = fingerprints(SONG) * 0.8 + 0.6 * np.eye(DIM, dtype=np.float32)[0]
     rows /= np.linalg.norm(rows, axis=1, keepdims=True)
@@ -121,8 +128,9 @@ def test_a_steady_sound_that_is_like_all_of_a_recording_is_not_the_recording() -
     steady = np.tile(np.eye(DIM, dtype=np.float32)[0], (SPAN, 1))
     play = rows[40 : 40 + SPAN] + 1.2 * fingerprints(recording(3, 20))[:SPAN]
     play /= np.linalg.norm(play, axis=1, keepdims=True)
-    place = [(1, 40 + SPAN - 1)]
-    (alike,), (true,) = score(window(steady, 500), place, shelf, EVIDENCE), score(window(play, 500), place, shelf, EVIDENCE)
+    place, present = [(1, 40 + SPAN - 1)], np.ones(SPAN, np.bool_)
+    present[lost] = False
+    (alike,), (true,) = (score(window(sound, 500, present), place, shelf, EVIDENCE) for sound in (steady, play))
     assert true.similarity == pytest.approx(alike.similarity, abs=0.15)
     assert alike.evidence < 0.2 * true.evidence
 
