@@ -1,8 +1,9 @@
-"""`python -m tests.bench.ablation`: what each part of the degradation and each choice of the recipe `compact` is worth.
+"""`python -m tests.ablation`: what each part of the degradation and each choice of the recipe `compact` is worth.
 
-Every variant is trained from the same random weights, on the same batches where it does not change them, for as many steps; what
-has another network, for as many minutes. All answer the same queries (`monitor evaluate retrieval`, protocol nmfp, no padding).
-What is done is kept in the folder and not done again, so a run that was broken off goes on.
+Every variant is trained on one core for as many steps, from the same random weights and on the same recordings in the same order;
+what has another network, for as many minutes as `compact` took, so the machine had better be quiet. Fades, ducking and other music
+underneath are left in everywhere. All answer the same queries (`monitor evaluate retrieval`, protocol nmfp, no padding). What is
+done is kept in the folder and not done again, so a run that was broken off goes on.
 """
 
 from __future__ import annotations
@@ -46,21 +47,26 @@ VARIANTS: Mapping[str, TrainingRecipe] = {
     "no-mask": _training(mask=0.0),
     "nt-xent": _training(loss="nt-xent"),
     "nmfp-chain": replace(OURS, chain=PUBLISHED.chain, positives=replace(PUBLISHED.positives, count=1)),
-    "nmfp-network": replace(OURS, network=WIDTH, sound=PUBLISHED.sound),
     "nmfp-recipe": replace(PUBLISHED, network=WIDTH),
 }
-"""By what is left out or put in its place. `nmfp-chain`: degraded as published, all else ours; `nmfp-recipe`: all as published."""
+"""By what is left out or put in its place. `no-station` has no compressor, limiter, equaliser, band limits, devices or clipping;
+`nmfp-chain` is degraded as published, all else is ours; `nmfp-recipe` is all as published but for the width of its network."""
 
 
 def _say(name: str) -> Callable[[str], None]:
     return lambda line: print(name, line, flush=True)
 
 
+def _done(out: Path) -> dict[str, Any]:
+    """Return the last line of a run's log: its steps, minutes and windows."""
+    found: dict[str, Any] = json.loads((out / "log.jsonl").read_text().splitlines()[-1])
+    return found
+
+
 def _train(name: str, out: Path, steps: int) -> None:
     wanted = {"steps": steps, "minutes": 0.0}
     if VARIANTS[name].network != OURS.network:
-        spent = json.loads((out / "compact" / "log.jsonl").read_text().splitlines()[-1])
-        wanted = {"steps": 0, "minutes": spent["minutes"]}
+        wanted = {"steps": 0, "minutes": _done(out / "compact")["minutes"]}
     one = VARIANTS[name]
     chosen = replace(one, name=name, training=replace(one.training, **wanted, validate_minutes=60.0))  # type: ignore[arg-type]
     Run(chosen, default_cache(), out / name, "cpu").train(_say(name))
@@ -68,20 +74,26 @@ def _train(name: str, out: Path, steps: int) -> None:
 
 def main() -> None:
     """Train what is not there yet, then measure all that was asked for."""
-    parser = argparse.ArgumentParser(prog="tests.bench.ablation", description=__doc__)
+    parser = argparse.ArgumentParser(prog="tests.ablation", description=__doc__)
     parser.add_argument("--out", type=Path, default=Path("bench-out/ablation"))
     parser.add_argument("--steps", type=int, default=600, help="about ten minutes of one core each (default: %(default)s)")
     parser.add_argument("--only", nargs="+", choices=VARIANTS, default=list(VARIANTS), metavar="VARIANT", help=", ".join(VARIANTS))
     parser.add_argument("--train-only", action="store_true")
     arguments = parser.parse_args()
-    files = {name: arguments.out / name / f"{name}.safetensors" for name in arguments.only}
+    torch.set_num_threads(1)
+    files = {name: arguments.out / name / f"{name}.safetensors" for name in ("compact", *arguments.only)}
     for name, file in files.items():
         if not file.exists():
             _train(name, arguments.out, arguments.steps)
+        done = _done(file.parent)
+        if VARIANTS[name].network == OURS.network and done["step"] != arguments.steps:
+            parser.error(f"{file} was trained for {done['step']} steps: name another --out, or --steps {done['step']}")
+        print(f"{name}: {done['step']} steps, {done['windows']:,} windows, {done['minutes']:.1f} minutes", flush=True)
     if arguments.train_only:
         return
+    cache = default_cache()
     wanted = Wanted(
-        cache=default_cache(),
+        cache=cache,
         out=arguments.out,
         protocols=["nmfp"],
         conditions=[],
@@ -90,7 +102,11 @@ def main() -> None:
         seed=1,
         search=torch.device("cpu"),
     )
-    Bench({name: load_encoder(str(file), "cpu") for name, file in files.items()}, wanted, print).measure()
+    engines = {name: load_encoder(str(file), "cpu") for name, file in files.items()}
+    Bench(engines, wanted, print).measure()
+    for engine in engines.values():
+        for kept in (cache / "fingerprints").glob(f"{engine.recipe.hash}-*"):
+            kept.unlink()
 
 
 if __name__ == "__main__":
