@@ -42,6 +42,11 @@ def test_the_published_network_has_the_published_number_of_parameters(name: str,
     assert parameters(network) == count
 
 
+def test_the_published_network_narrowed_to_a_quarter_fits_a_cpu() -> None:
+    with torch.device("meta"):
+        assert parameters(build(replace(RECIPE, network="nmfp-quarter", mel_bins=256))) == pytest.approx(1.5e6, rel=0.01)
+
+
 def test_the_published_attention_network_is_as_large_as_published() -> None:
     """19,968,256 counted in their code, with 49,280 of a layer that is never called and 4,032 fewer as two norms are one."""
     with torch.device("meta"):
