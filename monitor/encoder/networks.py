@@ -163,7 +163,7 @@ class Published(nn.Module):
     Features [batch, 1, 256, 32] in, unit vectors [batch, dim] out; 16,947,200 parameters with the LayerNorm in the head that Araz
     et al. have and Chang et al. left out (8,192 fewer). Keras' SAME padding and epsilon, and the initial weights of its
     convolutions; those of the head are normal with variance 1 / inputs, where Keras draws them evenly with 2 / (inputs + outputs).
-    With `narrow` 4 each layer has a quarter of its channels: 1.5 million parameters and 19 million multiply-adds (`Compact` has 35).
+    With `narrow` 4 each layer has a quarter of its channels: 1.5 million parameters and 19 million multiply-adds (`Compact`: 35).
     """
 
     CHANNELS = (128, 128, 256, 256, 512, 512, 1024, 1024)
