@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from monitor.core.alignment import NEW_AFTER, Alignment, References, before, between, novelty, steadiness, stored
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard, Ring
-from monitor.core.rival import SEPARATE_NATS, Rival, lead
+from monitor.core.rival import SEPARATE_NATS, Rival, lead, partly_filled
 from monitor.core.window import REACH, Around, Place, Window, around
 from monitor.messages import Usage
 
@@ -63,6 +63,11 @@ class Line:
     def at(self, hop: float) -> float:
         """Return the position at a hop."""
         return self.position + self.speed * (hop - self.hop)
+
+    def halves(self, hops: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Return the positions at hops [n] in half hops, the nearest: as fine as stored fingerprints are read."""
+        found: NDArray[np.int64] = np.rint(2 * (self.position + self.speed * (hops - self.hop))).astype(np.int64)
+        return found
 
     def when(self, position: float) -> float:
         """Return the hop at which a position is reached."""
@@ -177,7 +182,7 @@ class LivePlay:
 
     def _before_along(self, hops: NDArray[np.int64]) -> NDArray[np.float32]:
         """Return how steady the recording is on the line, at rising hops [n]: as at the stored window there, or just before."""
-        rows = np.rint(2 * (self.line.position + self.line.speed * (hops - self.line.hop))).astype(np.int64) >> 1
+        rows = self.line.halves(hops) >> 1
         first = int(rows[0]) - NEW_AFTER
         table = stored(self.references, self.reference_id, first, int(rows[-1]) - first + 1)
         steady: NDArray[np.float32] = before(table[None])[0][rows - first]
@@ -336,21 +341,11 @@ class LivePlay:
         line = Line(self.line.hop, self.line.position + rival.offset, self.line.speed)
         theirs = along(self.references, rival.reference_id, line, heard.hops)
         more = lead(heard, self.stored_along(heard.hops), theirs, self._evidence)
-        more = np.where(self._partly_filled(self.reference_id, self.line, heard.hops), more.clip(0.0), more)
-        more = np.where(self._partly_filled(rival.reference_id, line, heard.hops), more.clip(None, 0.0), more)
+        mine_partly = partly_filled(self.line.halves(heard.hops), self.references.hops(self.reference_id))
+        theirs_partly = partly_filled(line.halves(heard.hops), self.references.hops(rival.reference_id))
+        more = np.where(mine_partly, more.clip(0.0), more)
+        more = np.where(theirs_partly, more.clip(None, 0.0), more)
         rival.behind += float(more.sum())
-
-    def _partly_filled(self, reference_id: int, line: Line, hops: NDArray[np.int64]) -> NDArray[np.bool_]:
-        """Say which windows [n] have some of a recording in them but are not stored.
-
-        They begin before it does, or up to a hop behind its last stored one, which is half full at least: the next has nothing.
-        """
-        positions = np.rint(2 * (line.position + line.speed * (hops - line.hop))) / 2
-        length = self.references.hops(reference_id)
-        partly: NDArray[np.bool_] = ((positions > -NEW_AFTER) & (positions <= -1)) | (
-            (positions >= length) & (positions < length + 1)
-        )
-        return partly
 
     def yield_to_best(self) -> bool:
         """Let the rival that is ahead of all, by enough, take over; say whether one did."""

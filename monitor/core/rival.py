@@ -11,6 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core.alignment import NEW_AFTER
 from monitor.core.evidence import Evidence
 from monitor.core.ring import Heard
 
@@ -52,3 +53,15 @@ def lead(heard: Heard, mine: NDArray[np.float32], theirs: NDArray[np.float32], e
     more = evidence.of_followed(heard.distinct(mine)) - evidence.of_followed(heard.distinct(theirs))
     told: NDArray[np.float32] = np.where(differ & heard.present, more, np.float32(0.0)).clip(-ONE_WINDOW, ONE_WINDOW)
     return told
+
+
+def partly_filled(halves: NDArray[np.int64], length: int) -> NDArray[np.bool_]:
+    """Say which windows have some of a recording in them but are not stored.
+
+    They begin before it does, or up to a hop behind its last stored one, which is half full at least: the next has nothing.
+
+    Args:
+        halves: Where they begin in the recording, in half hops, [n].
+        length: Of the recording, in stored fingerprints.
+    """
+    return ((halves > -2 * NEW_AFTER) & (halves <= -2)) | ((halves >= 2 * length) & (halves < 2 * (length + 1)))
