@@ -23,7 +23,11 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--out", type=Path, help="folder of the run: checkpoint, log, weights (default: train-NAME); taken up again if there"
     )
     parser.add_argument("--cache", type=Path, help="folder for fetched and packed audio (default: ~/.cache/monitor)")
-    parser.add_argument("--start-from", default="", help="begin a new run with the weights of this encoder: a name, or a file")
+    parser.add_argument(
+        "--start-from",
+        default="",
+        help="begin a new run with the weights of this encoder, of the same network or a narrower one: a name, or a file",
+    )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")
     parser.add_argument("--minutes", type=float, help="train so long instead of as long as the recipe says")

@@ -27,6 +27,7 @@ from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
 from monitor.encoder.engine import pick_device
 from monitor.encoder.features import LogMel
+from monitor.encoder.networks import Compact
 from monitor.errors import ConfigError, EncoderError, Transient
 from monitor.train import checkpoint, codecs, losses, rooms
 from monitor.train.checkpoint import NotSaved, Progress
@@ -36,6 +37,7 @@ from monitor.train.lamb import Lamb
 from monitor.train.recipe import TrainingRecipe
 from monitor.train.sampler import Sampler, Sounds
 from monitor.train.validate import Retrieval
+from monitor.train.widen import widened
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 """mallopt(3) parameters."""
@@ -60,7 +62,8 @@ class Run:
         to what it would have come to, however often it was stopped.
 
         Raises:
-            EncoderError: `start_from` is no encoder, or one of another network; or what lies in `out` is no checkpoint.
+            EncoderError: `start_from` is no encoder, or one of another network, and no narrower one; or what lies in `out` is no
+                checkpoint.
             ConfigError: The run in `out` is one of another recipe, or began with other weights.
         """
         self._recipe, self._out, self._device = recipe, out, pick_device(device)
@@ -261,10 +264,12 @@ class Run:
     def _start_from(self, path: Path) -> None:
         found, tensors = weights.load(path)
         try:
+            if isinstance(self._network, Compact):
+                tensors = widened(tensors, self._network)
             self._network.load_state_dict(tensors)
-        except RuntimeError as error:
+        except (RuntimeError, ValueError) as error:
             raise EncoderError(
-                f"{path} holds the network {found.network!r}, not {self._recipe.network!r} as the recipe asks"
+                f"{path} holds the network {found.network!r}, not {self._recipe.network!r} as the recipe asks, nor a narrower one"
             ) from error
         self.progress.started_from = found.weights_sha256
 

@@ -54,9 +54,9 @@ def test_the_published_attention_network_is_as_large_as_published() -> None:
     assert parameters(network) == pytest.approx(19_968_256 - 49_280 + 4_032, rel=1e-4)
 
 
-def test_large_is_about_twenty_million() -> None:
+def test_large_has_four_times_the_parameters_of_compact() -> None:
     with torch.device("meta"):
-        assert parameters(Large(RECIPE)) == pytest.approx(20e6, rel=0.03)
+        assert parameters(Large(RECIPE)) == pytest.approx(4 * parameters(Compact(RECIPE)), rel=0.03)
 
 
 def test_separated_convolutions_pad_as_keras_does() -> None:
