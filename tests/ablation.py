@@ -44,14 +44,13 @@ VARIANTS: Mapping[str, TrainingRecipe] = {
     "no-room": _chain(room=0.0),
     "no-speed": replace(OURS, positives=replace(OURS.positives, speed_share=0.0)),
     "no-station": _chain(compress=0.0, limit=0.0, equalise=0.0, band=0.0, clip=0.0, device=0.0),
-    "mask": _training(mask=1.0),
+    "no-mask": _training(mask=0.0),
     "nt-xent": _training(loss="nt-xent"),
     "nmfp-chain": replace(OURS, chain=PUBLISHED.chain, positives=replace(PUBLISHED.positives, count=1)),
     "nmfp-recipe": replace(PUBLISHED, network=WIDTH),
 }
 """By what is left out or put in its place. `no-station` has no compressor, limiter, equaliser, band limits, devices or clipping;
-`mask` has SpecAugment in every batch; `nmfp-chain` is degraded as published, all else is ours; `nmfp-recipe` is all as published but
-for the width of its network."""
+`nmfp-chain` is degraded as published, all else is ours; `nmfp-recipe` is all as published but for the width of its network."""
 
 
 def _say(name: str) -> Callable[[str], None]:
