@@ -26,11 +26,14 @@ def widened(narrow: Mapping[str, torch.Tensor], wide: Compact) -> dict[str, torc
     found = {name: tensor.detach().clone() for name, tensor in wide.state_dict().items()}
     if found.keys() != narrow.keys() or not all(_fits(narrow[name], into) for name, into in found.items()):
         raise ValueError("not a narrower network of the same kind")
-    last = f"blocks.{len(wide.blocks) - 1}"
-    heard, slices = f"{last}.shortcut.1.weight", wide.head.slices
-    each, room = len(narrow[heard]) // slices, len(found[heard]) // slices
-    if narrow["head.spread"].shape[1] * room != found["head.spread"].shape[1] * each:
-        raise ValueError("its maps are of another size")
+    last, slices = f"blocks.{len(wide.blocks) - 1}", wide.head.slices
+    filled, room = (len(tensors[f"{last}.shortcut.1.weight"]) for tensors in (narrow, found))
+    taken, width = (tensors["head.spread"].shape[1] for tensors in (narrow, found))
+    places = slices * width // room
+    if len(narrow["head.spread"]) != slices or slices * taken != filled * places:
+        raise ValueError("its maps or its fingerprints are of another size")
+    if taken != width and (taken % places or width % places):
+        raise ValueError("the slices of its head share channels")
     for name, into in found.items():
         tensor = narrow[name].to(into)
         if name.startswith("head."):
@@ -41,7 +44,8 @@ def widened(narrow: Mapping[str, torch.Tensor], wide: Compact) -> dict[str, torc
         else:
             channels = torch.arange(len(tensor))
             if name.startswith((f"{last}.body.3.", f"{last}.body.4.", f"{last}.shortcut.")):
-                channels = channels // each * room + channels % each  # each slice of the head has channels of its own
+                first = channels * places  # of the channel's numbers, as the head has them in a row, slice after slice
+                channels = (first // taken * width + first % taken) // places
             if tensor.ndim == 1:
                 into[channels] = tensor
             else:

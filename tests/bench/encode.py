@@ -98,7 +98,7 @@ def measure(material: Material) -> list[Section]:
             rows=rows,
             notes=(
                 "CPU, windows of real music; medians of runs taken in turns. `MelSpectrogram` is torchaudio's, same numbers, "
-                "magnitudes only, no logarithm. A stream brings two windows a second. Features are those of the default encoder.",
+                "magnitudes only, no logarithm. A stream brings two windows a second. Features are those of `compact`.",
             ),
         )
     ]

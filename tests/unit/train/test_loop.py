@@ -110,6 +110,14 @@ def test_a_run_may_begin_with_the_weights_of_an_encoder(finished: Finished, fold
     assert begun.progress.started_from in path.with_suffix(".md").read_text()
 
 
+def test_a_run_may_begin_with_a_narrower_network(finished: Finished, folder: Path, chosen: recipe.TrainingRecipe) -> None:
+    _, path, _, _ = finished
+    begun = loop.Run(replace(chosen, network="large"), folder / "cache", folder / "wide", "cpu", str(path))
+    windows = torch.randn(3, 8000, generator=torch.Generator().manual_seed(1))
+    alike = (begun._encode(windows).numpy() * load_encoder(str(path), "cpu").encode(windows.numpy())).sum(1)
+    assert (alike > 0.999).all()
+
+
 def test_weights_of_another_network_are_refused(folder: Path, chosen: recipe.TrainingRecipe) -> None:
     with pytest.raises(EncoderError, match="as the recipe asks"):
         loop.Run(chosen, folder / "cache", folder / "other", "cpu", "compact")
