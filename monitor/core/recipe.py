@@ -26,7 +26,7 @@ class Recipe:
     fft_samples: int = 1024
     fft_hop_samples: int = 256
     mel_bins: int = 128
-    mel_low_hz: float = 160.0
+    mel_low_hz: float = 30.0
     mel_high_hz: float = 4000.0
     dynamic_range_db: float = 80.0
     """Level range below the window's own maximum that the features keep."""
