@@ -24,6 +24,7 @@ from monitor.evaluate.codes import Quantiser
 from monitor.evaluate.conditions import Condition, Studio
 from monitor.evaluate.nearest import nearest
 from monitor.evaluate.retrieval import LENGTHS, QUERY_S, Queries, Score, fingerprints, record, score, vote
+from monitor.evaluate.same import Sounds
 from monitor.evaluate.shelf import Shelf, fingerprinted, joined, padding
 from monitor.train.data import Clip, Clips, open_split
 from monitor.train.decode import decode
@@ -71,6 +72,7 @@ class Bench:
         (self._rate_hz,) = rates
         long = [number for number in range(len(self._music)) if self._music.length[number] >= 1.2 * QUERY_S * self._rate_hz]
         random = np.random.default_rng(wanted.seed)
+        self._sounds = Sounds([self._music, self._train], self._rate_hz)
         self._tracks = sorted(random.permutation(long)[: wanted.tracks].tolist())
         self._lines: list[str] = []
         self._everything: dict[str, object] = {}
@@ -127,11 +129,11 @@ class Bench:
             for encoder, engine in self._engines.items():
                 heard = fingerprints(engine, queries)
                 catalogue, pad = shelves[encoder][0], pads[encoder]
-                plain = score(heard, queries, catalogue, None, engine.recipe, self._wanted.search)
+                plain = score(heard, queries, catalogue, None, engine.recipe, self._wanted.search, self._sounds)
                 cells = [name, encoder, _share(plain, "track"), _share(plain, "exact"), _share(plain, "near")]
                 self._keep(protocol, name, encoder, "plain", plain)
                 if pad is not None:
-                    padded = score(heard, queries, catalogue, pad, engine.recipe, self._wanted.search)
+                    padded = score(heard, queries, catalogue, pad, engine.recipe, self._wanted.search, self._sounds)
                     cells.append(_share(padded, "track"))
                     self._keep(protocol, name, encoder, "padded", padded)
                 self._row(cells)
@@ -151,7 +153,7 @@ class Bench:
             for count in [*parts, 0]:
                 table = Quantiser(train.table, count).through(catalogue.table) if count else catalogue.table
                 shelf = Shelf(table=table, start=catalogue.start)
-                found = score(heard, queries, shelf, None, engine.recipe, self._wanted.search)
+                found = score(heard, queries, shelf, None, engine.recipe, self._wanted.search, self._sounds)
                 self._row([str(count or 2 * engine.recipe.dim), encoder, _share(found, "track"), _share(found, "exact")])
                 self._keep("codes", str(count), encoder, "plain", found)
 
@@ -180,7 +182,7 @@ class Bench:
                 for kind, pad in (("real", real), ("made", padding(source, count, self._wanted.seed))):
                     best = nearest(heard.flatten(0, 1), pad.table, 1)[0][:, 0]
                     spread = " / ".join(f"{float(value):.3f}" for value in best.quantile(torch.tensor(RIVAL_QUANTILES)))
-                    found = score(heard, queries, known, pad, engine.recipe, self._wanted.search)
+                    found = score(heard, queries, known, pad, engine.recipe, self._wanted.search, self._sounds)
                     self._row([name, encoder, kind, spread, _share(found, "track")])
                     self._keep("padding", f"{name}, {kind}", encoder, "padded", found)
 

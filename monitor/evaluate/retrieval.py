@@ -3,8 +3,9 @@
 As Araz et al., ISMIR 2025, section 4: a query is half a minute of a recording, degraded as a whole and cut into windows
 afterwards; from each of six starts the first 1, 3, 9 or 19 windows (1, 2, 5, 10 s) are looked up. The 20 nearest rows of each
 window propose where the query may begin; proposals that cross the border of a recording are dropped; the best has the highest mean
-inner product along its diagonal, on the stored float16 rows. Track: the recording is right. Near: within a window of the right
-place; exact: the nearest. A recording's own repeats count as wrong there. Nothing is ever refused: there is no threshold.
+inner product along its diagonal, on the stored float16 rows. Track: the recording is right, or another that holds the same sound
+there (`same.py`). Near: within a window of the right place; exact: the nearest. A recording's own repeats count as wrong there.
+Nothing is ever refused: there is no threshold.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from monitor.core.recipe import Recipe
 from monitor.encoder.engine import Engine
 from monitor.evaluate.conditions import Condition, Studio
 from monitor.evaluate.nearest import nearest
+from monitor.evaluate.same import Sounds
 from monitor.evaluate.shelf import Shelf
 from monitor.train.codecs import coded
 from monitor.train.data import Clips
@@ -93,9 +95,18 @@ def fingerprints(engine: Engine, queries: Queries) -> torch.Tensor:
 
 
 def score(
-    heard: torch.Tensor, queries: Queries, catalogue: Shelf, pad: Shelf | None, recipe: Recipe, search: torch.device
+    heard: torch.Tensor,
+    queries: Queries,
+    catalogue: Shelf,
+    pad: Shelf | None,
+    recipe: Recipe,
+    search: torch.device,
+    sounds: Sounds | None = None,
 ) -> dict[int, Score]:
-    """Look all queries up in the catalogue, padded or not; return the score of each length in seconds."""
+    """Look all queries up in the catalogue, padded or not; return the score of each length in seconds.
+
+    Without its `sounds`, nobody can tell that two recordings of the catalogue hold the same one.
+    """
     flat = heard.flatten(0, 1)
     found, rows = nearest(flat.to(search), catalogue.table.to(search), NEIGHBOURS)
     found, rows = found.cpu(), rows.cpu()
@@ -107,16 +118,24 @@ def score(
         rows = rows.gather(1, order)
     shelves = _Joined(catalogue, pad)
     proposals = rows.numpy().reshape(len(heard), WINDOWS, NEIGHBOURS)
-    tally: dict[int, list[tuple[bool, float]]] = {seconds: [] for seconds in LENGTHS}
+    recordings = len(catalogue.start) - 1
+    tally: dict[int, list[float]] = {seconds: [] for seconds in LENGTHS}
     for query in range(len(heard)):
         for start in STARTS:
             for seconds, windows in LENGTHS.items():
                 first = _best(heard[query, start : start + windows], proposals[query, start : start + windows], shelves)
-                middle = start + (windows - 1) / 2
-                true = queries.at_s[query] / recipe.hop_s + middle * queries.speed + catalogue.start[queries.recording[query]]
-                right = first is not None and shelves.owner(np.array([first]))[0] == queries.recording[query]
-                off = abs(first + (windows - 1) / 2 - true) if first is not None else np.inf
-                tally[seconds].append((right, off if right else np.inf))
+                off_s = np.inf
+                if first is not None:
+                    owner, middle = int(shelves.owner(np.array([first]))[0]), (windows - 1) / 2
+                    true_s = queries.at_s[query] + (start + middle) * queries.speed * recipe.hop_s
+                    named_s = (first + middle - catalogue.start[min(owner, recordings - 1)]) * recipe.hop_s
+                    if owner == queries.recording[query]:
+                        off_s = abs(named_s - true_s)
+                    elif sounds is not None and owner < recordings:
+                        half_s, length_s = recipe.window_s / 2, ((windows - 1) * recipe.hop_s + recipe.window_s) * queries.speed
+                        lag_s = sounds.lag_s(queries.recording[query], true_s + half_s, owner, named_s + half_s, length_s)
+                        off_s = np.inf if lag_s is None else abs(lag_s)
+                tally[seconds].append(off_s / recipe.hop_s)
     return {seconds: _shares(trials) for seconds, trials in tally.items()}
 
 
@@ -174,11 +193,12 @@ def _best(heard: torch.Tensor, proposals: NDArray[np.int64], shelves: _Joined) -
     return int(firsts[int(similarity.argmax())])
 
 
-def _shares(trials: Sequence[tuple[bool, float]]) -> Score:
-    count = len(trials)
+def _shares(off: Sequence[float]) -> Score:
+    """Count how many hops off the right answers were; the wrong ones are infinitely far."""
+    count = len(off)
     return Score(
         trials=count,
-        track=sum(right for right, _ in trials) / count,
-        exact=sum(off <= 0.5 for _, off in trials) / count,
-        near=sum(off <= 1.5 for _, off in trials) / count,
+        track=sum(one < np.inf for one in off) / count,
+        exact=sum(one <= 0.5 for one in off) / count,
+        near=sum(one <= 1.5 for one in off) / count,
     )

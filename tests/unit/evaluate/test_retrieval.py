@@ -8,7 +8,9 @@ import torch
 
 from monitor.core.recipe import Recipe
 from monitor.evaluate.retrieval import LENGTHS, STARTS, WINDOWS, Queries, score, vote
+from monitor.evaluate.same import Sounds
 from monitor.evaluate.shelf import Shelf
+from monitor.train.data import Clip, Clips
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(name="test", dim=64)
@@ -64,6 +66,34 @@ def test_a_query_across_the_border_of_two_recordings_is_no_proposal() -> None:
     found = score(heard, queries, CATALOGUE, None, RECIPE, CPU)
     assert found[1].track == pytest.approx(6 / 6 if 60 + STARTS[-1] < 100 else 5 / 6)
     assert found[10].track < 1.0
+
+
+@pytest.mark.parametrize(("same", "right"), [(True, 1.0), (False, 0.0)])
+def test_a_recording_that_holds_the_same_sound_is_right_too(same: bool, right: float) -> None:
+    """Two games of one composer hold the same passage, and a query from one cannot but be answered with either."""
+    hop, rows = RECIPE.hop_samples, 100
+    random = np.random.default_rng(5)
+    pcm = random.integers(-9000, 9000, (2, (rows + 1) * hop)).astype(np.int16)
+    later = 3 * hop  # where the second has the passage
+    if same:
+        pcm[1, later:] = pcm[0, :-later]
+    clips = [Clips(one, [Clip(path="", package="", start=0, length=len(one), sha256="")]) for one in pcm]
+    table = unit(2 * rows, 4).half()
+    table[rows + 3 :] = table[: rows - 3]
+    shelf = Shelf(table=table, start=np.array([0, rows, 2 * rows]))
+    heard = table[None, rows + 23 : rows + 23 + WINDOWS].float()
+    queries = Queries(name="", speed=1.0, sounds=np.zeros((1, 1)), recording=np.array([1]), at_s=np.array([23 * RECIPE.hop_s]))
+    sounds = Sounds(clips, RECIPE.sample_rate_hz)
+    for found in score(heard, queries, shelf, None, RECIPE, CPU, sounds).values():
+        assert (found.track, found.exact) == (right, right)
+    assert all(found.track == 0.0 for found in score(heard, queries, shelf, None, RECIPE, CPU).values())
+
+
+def test_beyond_the_ends_of_a_recording_nothing_is_the_same() -> None:
+    silent = Clips(np.zeros(80_000, np.int16), [Clip(path="", package="", start=0, length=80_000, sha256="")])
+    sounds = Sounds([silent, silent], RECIPE.sample_rate_hz)
+    assert sounds.lag_s(0, 5.0, 1, 5.0, 2.0) is None
+    assert sounds.lag_s(0, -50.0, 1, 50.0, 2.0) is None
 
 
 def test_the_majority_of_all_neighbours_names_the_recording() -> None:
