@@ -26,7 +26,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--start-from",
         default="",
-        help="begin a new run with the weights of this encoder, of the same network or a narrower one: a name, or a file",
+        help="begin a new run with the weights of this encoder, of the same network or a part of it: a name, or a file",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")

@@ -10,8 +10,8 @@ import hashlib
 import json
 from dataclasses import asdict, dataclass, fields
 
-NOT_FEATURES = frozenset({"name", "hop_samples", "silence_db", "network", "dim", "weights_sha256"})
-"""Fields that do not change the features of a window."""
+NOT_MEL = frozenset({"name", "hop_samples", "silence_db", "fine_bins", "network", "dim", "weights_sha256"})
+"""Fields that do not change the mel spectrogram of a window."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +28,8 @@ class Recipe:
     mel_bins: int = 128
     mel_low_hz: float = 30.0
     mel_high_hz: float = 4000.0
+    fine_bins: int = 0
+    """Bands of a second spectrogram, with finer frequencies in the bass (`encoder/features.py`); 0: there is none."""
     dynamic_range_db: float = 80.0
     """Level range below the window's own maximum that the features keep."""
     silence_db: float = -66.0
@@ -40,15 +42,21 @@ class Recipe:
 
     @property
     def hash(self) -> str:
-        """First 16 hex digits of the SHA-256 over every field but the name."""
-        content = {key: value for key, value in asdict(self).items() if key != "name"}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+        """First 16 hex digits of the SHA-256 over every field but the name, and without `fine_bins` where there are none.
+
+        Catalogues hold it, and there are some from before that field.
+        """
+        return _digest({key: value for key, value in asdict(self).items() if key != "name" and (key, value) != ("fine_bins", 0)})
 
     @property
-    def features(self) -> str:
-        """First 16 hex digits of the SHA-256 over the fields that decide what a network is shown."""
-        content = {key: value for key, value in asdict(self).items() if key not in NOT_FEATURES}
-        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+    def mel(self) -> str:
+        """First 16 hex digits of the SHA-256 over the fields that decide the mel spectrogram."""
+        return _digest({key: value for key, value in asdict(self).items() if key not in NOT_MEL})
+
+    @property
+    def bins(self) -> int:
+        """Rows that a network is shown."""
+        return self.mel_bins + self.fine_bins
 
     @property
     def hop_s(self) -> float:
@@ -83,3 +91,7 @@ class Recipe:
             return cls(**json.loads(text))
         except TypeError as error:
             raise ValueError(f"not an encoder recipe: {error}") from error
+
+
+def _digest(content: dict[str, object]) -> str:
+    return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]

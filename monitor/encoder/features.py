@@ -1,4 +1,4 @@
-"""Sound to log-mel features, batched.
+"""Sound to log spectrograms, batched.
 
 Knows the recipe's numbers. The level of a window is divided out by its own maximum, so a fingerprint does not depend on how loud a
 station is; Araz et al., ISMIR 2025, section 3.1, do the same. Knows nothing of networks or streams.
@@ -6,18 +6,30 @@ station is; Araz et al., ISMIR 2025, section 3.1, do the same. Knows nothing of 
 
 from __future__ import annotations
 
+import numpy as np
 import torch
 import torchaudio
+from numpy.typing import NDArray
 from torch import nn
 
 from monitor.core.recipe import Recipe
+from monitor.errors import EncoderError
+
+BREAK_HZ = 150.0
+"""The fine bands are even on log(1 + f / BREAK_HZ): at 30 Hz they are 4 Hz apart, 25 on Slaney's scale, and 100 at the top."""
+LONGER = ((4, 300.0), (2, 980.0), (1, np.inf))
+"""How many times the recipe's transform is as long where a fine band is read, and up to which middle of a band: in the bass tones
+are told apart, above it syllables are."""
+TAPS = 16
+"""Of the filter before every second, or fourth, sample is taken, for each of them."""
 
 
 class LogMel(nn.Module):
-    """Windows [batch, samples] in, features [batch, 1, mel_bins, frames] in [-1, 1] out.
+    """Windows [batch, samples] in, features [batch, 1, bins, frames] in [-1, 1] out.
 
-    Magnitude STFT (periodic Hann, half a transform of zeros on both sides), Slaney mel triangles of unit area, decibels below the
-    window's maximum, floor at the recipe's dynamic range, scaled as 1 + 2 dB / range. Digital silence gives all -1.
+    A mel spectrogram: magnitude STFT (periodic Hann, half a transform of zeros on both sides), Slaney mel triangles of unit area.
+    Where the recipe has `fine_bins`, they are the rows behind it (`Fine`). Each of the two in decibels below its maximum in the
+    window, floor at the recipe's dynamic range, scaled as 1 + 2 dB / range. Digital silence gives all -1.
     """
 
     def __init__(self, recipe: Recipe) -> None:
@@ -34,23 +46,77 @@ class LogMel(nn.Module):
             mel_scale="slaney",
         )
         self.register_buffer("banks", banks.T.contiguous(), persistent=False)
+        self.fine = Fine(recipe) if recipe.fine_bins else None
         self.frames = recipe.window_samples // recipe.fft_hop_samples + 1
         self.hann: torch.Tensor
         self.banks: torch.Tensor
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """Return the features of the windows."""
-        recipe = self._recipe
-        spectrum = torch.stft(
-            windows,
-            recipe.fft_samples,
-            recipe.fft_hop_samples,
-            window=self.hann,
-            center=True,
-            pad_mode="constant",
-            return_complex=True,
-        )
-        mel = self.banks @ spectrum.abs()
-        peak = mel.amax(dim=(1, 2), keepdim=True).clamp_min(1e-7)
-        decibel = 20.0 * torch.log10((mel / peak).clamp_min(10.0 ** (-recipe.dynamic_range_db / 20.0)))
-        return (1.0 + 2.0 * decibel / recipe.dynamic_range_db).unsqueeze(1)
+        features = self._scaled(self.banks @ _spectrum(windows, self.hann, self._recipe.fft_hop_samples).abs())
+        if self.fine is not None:
+            features = torch.cat([features, self._scaled(self.fine(windows))], dim=1)
+        return features.unsqueeze(1)
+
+    def _scaled(self, bands: torch.Tensor) -> torch.Tensor:
+        span_db = self._recipe.dynamic_range_db
+        peak = bands.amax(dim=(1, 2), keepdim=True).clamp_min(1e-7)
+        decibel = 20.0 * torch.log10((bands / peak).clamp_min(10.0 ** (-span_db / 20.0)))
+        return 1.0 + 2.0 * decibel / span_db
+
+
+class Fine(nn.Module):
+    """Windows [batch, samples] in, magnitudes [batch, fine_bins, frames] out: triangles even on a logarithm, long transforms below.
+
+    A transform four times as long is one as long as ever of every fourth sample, so it costs no more.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        if recipe.fft_hop_samples % LONGER[0][0]:
+            raise EncoderError(f"with fine_bins the recipe's fft_hop_samples must be a multiple of {LONGER[0][0]}")
+        low, high = np.log1p(np.array([recipe.mel_low_hz, recipe.mel_high_hz]) / BREAK_HZ)
+        edges_hz = BREAK_HZ * np.expm1(np.linspace(low, high, recipe.fine_bins + 2))
+        self.register_buffer("hann", torch.hann_window(recipe.fft_samples, periodic=True), persistent=False)
+        self.hann: torch.Tensor
+        self._parts: list[tuple[int, int, int]] = []
+        first = 0
+        for longer, below_hz in LONGER:
+            last = int(np.searchsorted(edges_hz[1:-1], below_hz))
+            weights = triangles(edges_hz[first : last + 2], recipe.sample_rate_hz / longer, recipe.fft_samples)
+            used = np.flatnonzero(weights.any(axis=0))
+            begin, end = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
+            self.register_buffer(f"banks_{longer}", torch.from_numpy(weights[:, begin:end]).float(), persistent=False)
+            half = np.arange(-TAPS * longer // 2, TAPS * longer // 2 + 1) if longer > 1 else np.zeros(1)
+            taps = np.sinc(half / longer) * np.kaiser(len(half), 8.0)
+            self.register_buffer(f"taps_{longer}", torch.from_numpy(taps / taps.sum()).float()[None, None], persistent=False)
+            self._parts.append((longer, begin, end))
+            first = last
+        self._hop_samples = recipe.fft_hop_samples
+
+    def forward(self, windows: torch.Tensor) -> torch.Tensor:
+        """Return the magnitudes in the bands."""
+        bands = []
+        for longer, begin, end in self._parts:
+            taps, banks = self.get_buffer(f"taps_{longer}"), self.get_buffer(f"banks_{longer}")
+            sound = nn.functional.conv1d(windows[:, None], taps, stride=longer, padding=taps.shape[2] // 2)[:, 0]
+            bands.append(banks @ _spectrum(sound, self.hann, self._hop_samples // longer)[:, begin:end].abs())
+        return torch.cat(bands, dim=1)
+
+
+def triangles(edges_hz: NDArray[np.float64], rate_hz: float, fft_samples: int) -> NDArray[np.float64]:
+    """Return the weights [bands, bins of a transform] of triangles between edges [bands + 2], of unit area over the hertz.
+
+    Narrow ones lie between two bins: what a triangle takes of a bin is its mean over the bin's neighbourhood, up to the next bins.
+    """
+    parts = 32
+    at_hz = np.arange(fft_samples // 2 * parts + 1) * rate_hz / fft_samples / parts
+    left, middle, right = (edges_hz[at : len(edges_hz) - 2 + at, None] for at in range(3))
+    heights = np.minimum((at_hz - left) / (middle - left), (right - at_hz) / (right - middle)).clip(0.0) * 2.0 / (right - left)
+    beside = np.pad(heights, ((0, 0), (parts, parts)))
+    near = np.bartlett(2 * parts + 1) / parts
+    return sum((share * beside[:, at:][:, : heights.shape[1] : parts] for at, share in enumerate(near)), np.zeros(1))
+
+
+def _spectrum(sound: torch.Tensor, hann: torch.Tensor, hop_samples: int) -> torch.Tensor:
+    return torch.stft(sound, len(hann), hop_samples, window=hann, center=True, pad_mode="constant", return_complex=True)

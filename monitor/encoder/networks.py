@@ -7,6 +7,7 @@ before it (see `shared/design/fingerprinting.md`, section 5, for what that saves
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 import torch
@@ -104,7 +105,7 @@ class Compact(nn.Module):
             *(Residual(inputs, outputs) for inputs, outputs in zip(self.CHANNELS, self.CHANNELS[1:], strict=False))
         )
         scale = 2 ** (len(self.CHANNELS) - 1)
-        self.head = DivideAndEncode(self.CHANNELS[-1] * (recipe.mel_bins // 4 // scale) * (_frames(recipe) // scale), recipe.dim)
+        self.head = DivideAndEncode(self.CHANNELS[-1] * (recipe.bins // 4 // scale) * (_frames(recipe) // scale), recipe.dim)
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return the fingerprints of the features."""
@@ -112,10 +113,27 @@ class Compact(nn.Module):
         return nn.functional.normalize(self.head(maps.flatten(1)).float(), dim=1)
 
 
-class Large(Compact):
-    """`Compact` with twice the channels: 6.4 M parameters, four times the multiply-adds."""
+class Large(nn.Module):
+    """Two `Compact` side by side: one is shown the mel spectrogram, the other the fine one, and what both say becomes one answer.
 
-    CHANNELS = (64, 128, 192, 320, 512)
+    Features [batch, 1, mel_bins + fine_bins, frames] in, unit vectors [batch, dim] out; 3.3 M parameters. Two networks that see the
+    same sound differently err differently.
+    """
+
+    def __init__(self, recipe: Recipe) -> None:
+        super().__init__()
+        if not recipe.fine_bins:
+            raise EncoderError("the network 'large' needs the fine spectrogram: its recipe must have fine_bins")
+        self._rows = [recipe.mel_bins, recipe.fine_bins]
+        self.towers = nn.ModuleList(Compact(replace(recipe, mel_bins=rows, fine_bins=0)) for rows in self._rows)
+        self.join = nn.Linear(2 * recipe.dim, recipe.dim, bias=False)
+        nn.init.orthogonal_(self.join.weight)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        """Return the fingerprints of the features."""
+        shown = torch.split(features, self._rows, dim=2)
+        both = torch.cat([tower(some) for tower, some in zip(self.towers, shown, strict=True)], dim=1)
+        return nn.functional.normalize(self.join(both).float(), dim=1)
 
 
 class Separated(nn.Module):
@@ -158,7 +176,7 @@ class Published(nn.Module):
 
     def __init__(self, recipe: Recipe, *, head_norm: bool, narrow: int = 1) -> None:
         super().__init__()
-        shape, inputs, blocks = (recipe.mel_bins, _frames(recipe)), 1, []
+        shape, inputs, blocks = (recipe.bins, _frames(recipe)), 1, []
         for outputs, stride in zip([channels // narrow for channels in self.CHANNELS], self.TIME_STRIDES, strict=True):
             blocks.append(Separated(inputs, outputs, *shape, stride))
             shape, inputs = blocks[-1].shape, outputs
@@ -200,7 +218,7 @@ class Attending(nn.Module):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        height, width, channels = recipe.mel_bins, _frames(recipe), 32
+        height, width, channels = recipe.bins, _frames(recipe), 32
         self.stem = nn.Conv2d(1, channels, 3, padding=1)
         blocks = [AttendedResidual(channels, channels, height, width, 1)]
         for _ in range(5):

@@ -18,7 +18,7 @@ from monitor.core.recipe import Recipe
 def compiled(
     network: torch.nn.Module, recipe: Recipe, frames: int, *, half: bool, threads: int
 ) -> Callable[[torch.Tensor], torch.Tensor] | None:
-    """Return the network as a function of features [n, 1, mel_bins, frames], for one caller at a time; None without OpenVINO.
+    """Return the network as a function of features [n, 1, bins, frames], for one caller at a time; None without OpenVINO.
 
     Args:
         network: In evaluation mode, on the CPU.
@@ -36,11 +36,11 @@ def compiled(
         return None
     with torch.inference_mode(), warnings.catch_warnings():
         warnings.simplefilter("ignore")  # torch announces that tracing will go; OpenVINO's other way in needs torch.export of today
-        traced = torch.jit.trace(network, torch.zeros(2, 1, recipe.mel_bins, frames), check_trace=False)  # type: ignore[no-untyped-call]
+        traced = torch.jit.trace(network, torch.zeros(2, 1, recipe.bins, frames), check_trace=False)  # type: ignore[no-untyped-call]
         decoder = TorchScriptPythonDecoder(traced)  # held while it is read: the front end keeps no reference of its own
         front_end = FrontEndManager().load_by_framework("pytorch")
         model = front_end.convert(front_end.load(decoder))
-    model.reshape([-1, 1, recipe.mel_bins, frames])
+    model.reshape([-1, 1, recipe.bins, frames])
     options = {
         "INFERENCE_PRECISION_HINT": "bf16" if half else "f32",
         "NUM_STREAMS": 1,

@@ -1,7 +1,7 @@
-"""Music, speech or noise: a small network beside the encoder, on the same features.
+"""Music, speech or noise: a small network beside the encoder, on the same mel spectrogram.
 
-Knows features in, odds out, and its file. It shares the features with the encoder but none of its weights, so another training of
-the encoder leaves it as it is. Its cost is a few percent of the encoder's (`monitor evaluate classes` measures it).
+Knows features in, odds out, and its file. It shares the spectrogram with the encoder but none of its weights, so another training
+of the encoder leaves it as it is. Its cost is a few percent of the encoder's (`monitor evaluate classes` measures it).
 
 Trained on mixtures too, where the right answer is whatever is louder: music under a voice is speech, a voice under music is music.
 """
@@ -26,7 +26,7 @@ KINDS = ("music", "speech", "noise")
 
 
 class SoundNetwork(nn.Module):
-    """Features [batch, 1, mel_bins, frames] in, log odds [batch, 3] out; 24,000 parameters, 0.6 million multiplications."""
+    """Mel spectrogram [batch, 1, mel_bins, frames] in, log odds [batch, 3] out; 24,000 parameters, 0.6 million multiplications."""
 
     CHANNELS = (16, 32, 64)
 
@@ -49,16 +49,16 @@ class SoundNetwork(nn.Module):
 class Both(nn.Module):
     """An encoder's network and this one as one network: a device, or OpenVINO, then sees one graph.
 
-    Features [batch, 1, mel_bins, frames] in, [batch, dim + 1] out: fingerprints, and the probability of music in the last column.
+    Features [batch, 1, bins, frames] in, [batch, dim + 1] out: fingerprints, and the probability of music in the last column.
     """
 
-    def __init__(self, network: nn.Module, sounds: SoundNetwork) -> None:
+    def __init__(self, network: nn.Module, sounds: SoundNetwork, mel_bins: int) -> None:
         super().__init__()
-        self.network, self.sounds = network, sounds
+        self.network, self.sounds, self._mel_bins = network, sounds, mel_bins
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return both answers to the features."""
-        music = self.sounds(features).float().softmax(dim=1)[:, :1]
+        music = self.sounds(features[:, :, : self._mel_bins]).float().softmax(dim=1)[:, :1]
         return torch.cat([self.network(features).float(), music], dim=1)
 
 
@@ -72,10 +72,10 @@ def path_of(encoder: str) -> Path:
 
 
 def save(path: Path, network: SoundNetwork, recipe: Recipe) -> None:
-    """Write a network and the hash of the features it was trained on."""
+    """Write a network and the hash of the mel spectrogram it was trained on."""
     tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
     partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"features": recipe.features})
+    save_file(tensors, partial, metadata={"features": recipe.mel})
     partial.chmod(weights.READABLE)
     partial.replace(path)
 
@@ -90,7 +90,7 @@ def find(encoder: str, recipe: Recipe) -> SoundNetwork:
     for path in (own, *sorted(weights.INSTALLED.glob(f"*{SUFFIX}"))):
         if path.is_file():
             network, features = load(path)
-            if features == recipe.features:
+            if features == recipe.mel:
                 return network
     raise EncoderError(f"{own} is missing or was trained on other features; run `monitor evaluate classes --fit`")
 

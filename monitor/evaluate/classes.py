@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -99,7 +99,7 @@ def fit(cache: Path, recipe: Recipe, seed: int, say: Callable[[str], None], *, s
     """
     torch.manual_seed(seed)
     started_s = time.monotonic()
-    features, network = LogMel(recipe), SoundNetwork()
+    features, network = LogMel(replace(recipe, fine_bins=0)), SoundNetwork()
     train = Mixer(cache, "train", recipe, seed)
     windows, truth = Mixer(cache, "validation", recipe, seed + 1).draw(12 * batch)
     shown, answers = _features(features, windows), torch.from_numpy(truth)

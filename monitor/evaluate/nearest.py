@@ -1,12 +1,14 @@
 """Exact nearest neighbours of many queries in a table that may be large, a block at a time, on any device.
 
-Knows unit vectors in half precision. Products are in bfloat16, which finds who is near; whoever needs the similarity itself
-computes it again from the rows.
+Knows unit vectors in half precision. Products are in bfloat16 where that is fast, which finds who is near; whoever needs the
+similarity itself computes it again from the rows.
 """
 
 from __future__ import annotations
 
 import torch
+
+from monitor.encoder.engine import multiplies_bfloat16
 
 BLOCK, GROUP = 16_384, 64
 """Rows multiplied at a time, and rows of which only the best is looked at first: sorting all similarities would take ten times as
@@ -21,11 +23,11 @@ def nearest(queries: torch.Tensor, table: torch.Tensor, k: int) -> tuple[torch.T
         table: Shape [rows, dim], on the same device.
         k: How many.
     """
-    sought = queries.bfloat16()
+    sought = queries.to(torch.bfloat16 if multiplies_bfloat16(queries.device) else torch.float32)
     best = torch.full((len(queries), k), -9.0, device=queries.device)
     rows = torch.zeros(len(queries), k, dtype=torch.long, device=queries.device)
     for at in range(0, len(table), BLOCK):
-        part = table[at : at + BLOCK].bfloat16()
+        part = table[at : at + BLOCK].to(sought.dtype)
         if len(part) % GROUP:
             part = torch.nn.functional.pad(part, (0, 0, 0, GROUP - len(part) % GROUP))
         groups = (sought @ part.T).reshape(len(queries), -1, GROUP)

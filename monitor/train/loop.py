@@ -25,9 +25,9 @@ from safetensors import SafetensorError
 
 from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
-from monitor.encoder.engine import pick_device
+from monitor.encoder.engine import multiplies_bfloat16, pick_device
 from monitor.encoder.features import LogMel
-from monitor.encoder.networks import Compact
+from monitor.encoder.networks import Large
 from monitor.errors import ConfigError, EncoderError, Transient
 from monitor.train import checkpoint, codecs, losses, rooms
 from monitor.train.checkpoint import NotSaved, Progress
@@ -37,7 +37,6 @@ from monitor.train.lamb import Lamb
 from monitor.train.recipe import TrainingRecipe
 from monitor.train.sampler import Sampler, Sounds
 from monitor.train.validate import Retrieval
-from monitor.train.widen import widened
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 """mallopt(3) parameters."""
@@ -62,7 +61,7 @@ class Run:
         to what it would have come to, however often it was stopped.
 
         Raises:
-            EncoderError: `start_from` is no encoder, or one of another network, and no narrower one; or what lies in `out` is no
+            EncoderError: `start_from` is no encoder, or one of another network, and no part of it; or what lies in `out` is no
                 checkpoint.
             ConfigError: The run in `out` is one of another recipe, or began with other weights.
         """
@@ -234,8 +233,7 @@ class Run:
 
     def _half(self) -> torch.autocast:
         """Half precision where the device multiplies it faster; its range needs no loss scaling (bfloat16 everywhere)."""
-        able = self._device.type == "cuda" or bool(torch.cpu.get_capabilities().get("avx512_bf16"))
-        return torch.autocast(self._device.type, torch.bfloat16, enabled=able)
+        return torch.autocast(self._device.type, torch.bfloat16, enabled=multiplies_bfloat16(self._device))
 
     @torch.inference_mode()
     def _encode(self, windows: torch.Tensor) -> torch.Tensor:
@@ -264,12 +262,12 @@ class Run:
     def _start_from(self, path: Path) -> None:
         found, tensors = weights.load(path)
         try:
-            if isinstance(self._network, Compact):
-                tensors = widened(tensors, self._network)
-            self._network.load_state_dict(tensors)
-        except (RuntimeError, ValueError) as error:
+            begun = self._network.towers if isinstance(self._network, Large) and found.network == "compact" else [self._network]
+            for network in begun:
+                network.load_state_dict(tensors)
+        except RuntimeError as error:
             raise EncoderError(
-                f"{path} holds the network {found.network!r}, not {self._recipe.network!r} as the recipe asks, nor a narrower one"
+                f"{path} holds the network {found.network!r}, not {self._recipe.network!r} as the recipe asks, nor a part of it"
             ) from error
         self.progress.started_from = found.weights_sha256
 

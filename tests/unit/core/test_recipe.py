@@ -30,6 +30,10 @@ def test_the_hash_does_not_change_with_the_program() -> None:
     assert replace(RECIPE, mel_low_hz=160.0).hash == "90c91ec486ac5788"
 
 
+def test_rows() -> None:
+    assert (RECIPE.bins, replace(RECIPE, fine_bins=64).bins) == (128, 192)
+
+
 def test_seconds() -> None:
     recipe = Recipe(name="a", sample_rate_hz=16000, window_samples=24000, hop_samples=4000)
     assert (recipe.hop_s, recipe.window_s) == (0.25, 1.5)
