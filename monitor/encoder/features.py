@@ -16,7 +16,7 @@ from monitor.core.recipe import Recipe
 from monitor.errors import EncoderError
 
 BREAK_HZ = 150.0
-"""The fine bands are even on log(1 + f / BREAK_HZ): at 30 Hz they are 4 Hz apart, 25 on Slaney's scale, and 100 at the top."""
+"""The fine bands are even on log(1 + f / BREAK_HZ): of 128, 4 Hz apart at 30 Hz, where Slaney's are 18, and 100 Hz at the top."""
 LONGER = ((4, 300.0), (2, 980.0), (1, np.inf))
 """How many times the recipe's transform is as long where a fine band is read, and up to which middle of a band: in the bass tones
 are told apart, above it syllables are."""
@@ -68,7 +68,8 @@ class LogMel(nn.Module):
 class Fine(nn.Module):
     """Windows [batch, samples] in, magnitudes [batch, fine_bins, frames] out: triangles even on a logarithm, long transforms below.
 
-    A transform four times as long is one as long as ever of every fourth sample, so it costs no more.
+    A transform four times as long is one as long as ever of every fourth sample, so it costs no more. Of a tone all lengths say the
+    same; of noise, with more bins in a band, the longer say 3 dB more for each doubling.
     """
 
     def __init__(self, recipe: Recipe) -> None:
