@@ -20,8 +20,8 @@ BREAK_HZ = 150.0
 LONGER = ((4, 300.0), (2, 980.0), (1, np.inf))
 """How many times the recipe's transform is as long where a fine band is read, and up to which middle of a band: in the bass tones
 are told apart, above it syllables are."""
-TAPS = 16
-"""Of the filter before every second, or fourth, sample is taken, for each of them."""
+TAPS = 8
+"""Of the filter before every second, or fourth, sample is taken, for each of them: 50 dB and more where it would fold into a band."""
 
 
 class LogMel(nn.Module):
@@ -88,8 +88,8 @@ class Fine(nn.Module):
             used = np.flatnonzero(weights.any(axis=0))
             begin, end = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
             self.register_buffer(f"banks_{longer}", torch.from_numpy(weights[:, begin:end]).float(), persistent=False)
-            half = np.arange(-TAPS * longer // 2, TAPS * longer // 2 + 1) if longer > 1 else np.zeros(1)
-            taps = np.sinc(half / longer) * np.kaiser(len(half), 8.0)
+            half = np.arange(-TAPS * longer // 2, TAPS * longer // 2 + 1)
+            taps = np.sinc(half / longer) * np.kaiser(len(half), 6.8)
             self.register_buffer(f"taps_{longer}", torch.from_numpy(taps / taps.sum()).float()[None, None], persistent=False)
             self._parts.append((longer, begin, end))
             first = last
@@ -100,7 +100,9 @@ class Fine(nn.Module):
         bands = []
         for longer, begin, end in self._parts:
             taps, banks = self.get_buffer(f"taps_{longer}"), self.get_buffer(f"banks_{longer}")
-            sound = nn.functional.conv1d(windows[:, None], taps, stride=longer, padding=taps.shape[2] // 2)[:, 0]
+            sound = windows
+            if longer > 1:
+                sound = nn.functional.conv1d(windows[:, None], taps, stride=longer, padding=taps.shape[2] // 2)[:, 0]
             bands.append(banks @ _spectrum(sound, self.hann, self._hop_samples // longer)[:, begin:end].abs())
         return torch.cat(bands, dim=1)
 
