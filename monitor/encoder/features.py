@@ -21,7 +21,7 @@ LONGER = ((4, 300.0), (2, 980.0), (1, np.inf))
 """How many times the recipe's transform is as long where a fine band is read, and up to which middle of a band: in the bass tones
 are told apart, above it syllables are."""
 TAPS = 8
-"""Of the filter before every second, or fourth, sample is taken, for each of them: 50 dB and more where it would fold into a band."""
+"""Of the filter before every second, or fourth, sample is taken, for each of them: 50 dB down where it would fold into a band."""
 
 
 class LogMel(nn.Module):
