@@ -68,14 +68,16 @@ class LogMel(nn.Module):
 class Fine(nn.Module):
     """Windows [batch, samples] in, magnitudes [batch, fine_bins, frames] out: triangles even on a logarithm, long transforms below.
 
-    A transform four times as long is one as long as ever of every fourth sample, so it costs no more. Of a tone all lengths say the
-    same; of noise, with more bins in a band, the longer say 3 dB more for each doubling.
+    A transform four times as long is one as long as ever of every fourth sample, so each costs what the mel spectrogram's does. Of
+    a tone all lengths say the same; of noise, with more bins in a band, the longer say 3 dB more for each doubling.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        if recipe.fft_hop_samples % LONGER[0][0]:
-            raise EncoderError(f"with fine_bins the recipe's fft_hop_samples must be a multiple of {LONGER[0][0]}")
+        if recipe.fft_hop_samples % LONGER[0][0] or recipe.window_samples % LONGER[0][0]:
+            raise EncoderError(
+                f"with fine_bins the recipe's fft_hop_samples and window_samples must be multiples of {LONGER[0][0]}"
+            )
         low, high = np.log1p(np.array([recipe.mel_low_hz, recipe.mel_high_hz]) / BREAK_HZ)
         edges_hz = BREAK_HZ * np.expm1(np.linspace(low, high, recipe.fine_bins + 2))
         self.register_buffer("hann", torch.hann_window(recipe.fft_samples, periodic=True), persistent=False)
@@ -88,9 +90,10 @@ class Fine(nn.Module):
             used = np.flatnonzero(weights.any(axis=0))
             begin, end = (int(used[0]), int(used[-1]) + 1) if len(used) else (0, 0)
             self.register_buffer(f"banks_{longer}", torch.from_numpy(weights[:, begin:end]).float(), persistent=False)
-            half = np.arange(-TAPS * longer // 2, TAPS * longer // 2 + 1)
-            taps = np.sinc(half / longer) * np.kaiser(len(half), 6.8)
-            self.register_buffer(f"taps_{longer}", torch.from_numpy(taps / taps.sum()).float()[None, None], persistent=False)
+            if longer > 1:
+                half = np.arange(-TAPS * longer // 2, TAPS * longer // 2 + 1)
+                taps = np.sinc(half / longer) * np.kaiser(len(half), 6.8)
+                self.register_buffer(f"taps_{longer}", torch.from_numpy(taps / taps.sum()).float()[None, None], persistent=False)
             self._parts.append((longer, begin, end))
             first = last
         self._hop_samples = recipe.fft_hop_samples
@@ -99,9 +102,9 @@ class Fine(nn.Module):
         """Return the magnitudes in the bands."""
         bands = []
         for longer, begin, end in self._parts:
-            taps, banks = self.get_buffer(f"taps_{longer}"), self.get_buffer(f"banks_{longer}")
-            sound = windows
+            sound, banks = windows, self.get_buffer(f"banks_{longer}")
             if longer > 1:
+                taps = self.get_buffer(f"taps_{longer}")
                 sound = nn.functional.conv1d(windows[:, None], taps, stride=longer, padding=taps.shape[2] // 2)[:, 0]
             bands.append(banks @ _spectrum(sound, self.hann, self._hop_samples // longer)[:, begin:end].abs())
         return torch.cat(bands, dim=1)

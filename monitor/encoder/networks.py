@@ -93,7 +93,7 @@ class Compact(nn.Module):
     The first layer takes four mel bins a step, four residual blocks halve time and frequency down to 2 x 2.
     """
 
-    CHANNELS: tuple[int, ...] = (32, 64, 96, 160, 256)
+    CHANNELS = (32, 64, 96, 160, 256)
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
@@ -133,7 +133,7 @@ class Large(nn.Module):
         """Return the fingerprints of the features."""
         shown = torch.split(features, self._rows, dim=2)
         both = torch.cat([tower(some) for tower, some in zip(self.towers, shown, strict=True)], dim=1)
-        return nn.functional.normalize(self.join(both).float(), dim=1)
+        return nn.functional.normalize(self.join(both.to(self.join.weight.dtype)).float(), dim=1)
 
 
 class Separated(nn.Module):
@@ -256,7 +256,7 @@ def build(recipe: Recipe) -> nn.Module:
     """Make the network that the recipe names, with random weights.
 
     Raises:
-        EncoderError: There is no network of that name.
+        EncoderError: There is no network of that name, or the recipe lacks what it needs.
     """
     if recipe.network not in NETWORKS:
         raise EncoderError(f"no network is called {recipe.network!r}; there are: {', '.join(sorted(NETWORKS))}")

@@ -240,8 +240,8 @@ class Run:
         self._network.eval()
         parts = []
         for part in torch.split(windows, 512):
+            features = self._features(part.to(self._device)).contiguous(memory_format=torch.channels_last)
             with self._half():
-                features = self._features(part.to(self._device)).contiguous(memory_format=torch.channels_last)
                 parts.append(self._network(features).float().cpu())
         return torch.cat(parts)
 
@@ -267,7 +267,8 @@ class Run:
                 network.load_state_dict(tensors)
         except RuntimeError as error:
             raise EncoderError(
-                f"{path} holds the network {found.network!r}, not {self._recipe.network!r} as the recipe asks, nor a part of it"
+                f"{path} holds the network {found.network!r}, not {self._recipe.network!r} as the recipe asks, nor a part of it, "
+                "or one of another size"
             ) from error
         self.progress.started_from = found.weights_sha256
 

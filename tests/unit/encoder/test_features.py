@@ -114,9 +114,10 @@ def test_the_fine_rows_are_as_described(fine_bins: int) -> None:
         assert difference.max() < 0.05  # frames that reach beyond the ends, where the filter rings
 
 
-def test_fine_rows_want_a_hop_that_can_be_divided() -> None:
-    with pytest.raises(EncoderError, match="fft_hop_samples must be a multiple of 4"):
-        LogMel(replace(RECIPE, fine_bins=8, fft_hop_samples=125))
+def test_fine_rows_want_a_window_and_a_hop_that_can_be_divided() -> None:
+    for wrong in ({"fft_hop_samples": 125}, {"window_samples": 8191}):
+        with pytest.raises(EncoderError, match="fft_hop_samples and window_samples must be multiples of 4"):
+            LogMel(replace(RECIPE, fine_bins=8, **wrong))
 
 
 def test_features_lie_between_minus_one_and_one() -> None:

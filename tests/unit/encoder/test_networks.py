@@ -67,6 +67,14 @@ def test_large_is_two_compacts_each_with_a_spectrogram_of_its_own() -> None:
         torch.testing.assert_close(network(shown), expected)
 
 
+def test_large_runs_in_half_precision_without_help() -> None:
+    """As on CUDA, where the weights are halved and nothing casts: each tower ends in float32, the layer that joins them is not."""
+    recipe = replace(RECIPE, fine_bins=128)
+    with torch.inference_mode():
+        vectors = Large(recipe).eval().bfloat16()(features(2, recipe.bins).bfloat16())
+    torch.testing.assert_close(vectors.norm(dim=1), torch.ones(2))
+
+
 def test_large_without_a_second_spectrogram_is_refused() -> None:
     with pytest.raises(EncoderError, match="its recipe must have fine_bins"):
         build(replace(RECIPE, network="large"))

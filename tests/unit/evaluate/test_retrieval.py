@@ -77,23 +77,48 @@ def test_a_recording_that_holds_the_same_sound_is_right_too(same: bool, right: f
     later = 3 * hop  # where the second has the passage
     if same:
         pcm[1, later:] = pcm[0, :-later]
-    clips = [Clips(one, [Clip(path="", package="", start=0, length=len(one), sha256="")]) for one in pcm]
     table = unit(2 * rows, 4).half()
     table[rows + 3 :] = table[: rows - 3]
     shelf = Shelf(table=table, start=np.array([0, rows, 2 * rows]))
     heard = table[None, rows + 23 : rows + 23 + WINDOWS].float()
     queries = Queries(name="", speed=1.0, sounds=np.zeros((1, 1)), recording=np.array([1]), at_s=np.array([23 * RECIPE.hop_s]))
-    sounds = Sounds(clips, RECIPE.sample_rate_hz)
+    sounds = Sounds([shelved(*pcm)], RECIPE.sample_rate_hz)
     for found in score(heard, queries, shelf, None, RECIPE, CPU, sounds).values():
         assert (found.track, found.exact) == (right, right)
     assert all(found.track == 0.0 for found in score(heard, queries, shelf, None, RECIPE, CPU).values())
 
 
-def test_beyond_the_ends_of_a_recording_nothing_is_the_same() -> None:
-    silent = Clips(np.zeros(80_000, np.int16), [Clip(path="", package="", start=0, length=80_000, sha256="")])
-    sounds = Sounds([silent, silent], RECIPE.sample_rate_hz)
-    assert sounds.lag_s(0, 5.0, 1, 5.0, 2.0) is None
-    assert sounds.lag_s(0, -50.0, 1, 50.0, 2.0) is None
+def shelved(*recordings: np.ndarray) -> Clips:
+    starts = np.cumsum([0, *map(len, recordings)])
+    return Clips(
+        np.concatenate(recordings),
+        [Clip(path="", package="", start=int(at), length=len(one), sha256="") for at, one in zip(starts, recordings, strict=False)],
+    )
+
+
+@pytest.fixture(scope="module")
+def sounds() -> Sounds:
+    """Five recordings on two shelves: 3 has what 1 has a quarter of a second later, 4 begins within 1; 2 is all but silent."""
+    random = np.random.default_rng(7)
+    noise = [random.integers(-9000, 9000, 80_000).astype(np.int16) for _ in range(3)]
+    hiss = random.integers(-2, 3, 80_000).astype(np.int16)
+    later = np.concatenate([noise[2][:2000], noise[1][:-2000]])
+    return Sounds([shelved(noise[0], noise[1], hiss), shelved(later, noise[1][40_000:])], 8000)
+
+
+def test_the_same_sound_is_found_where_it_is(sounds: Sounds) -> None:
+    assert sounds.lag_s(1, 4.0, 3, 4.0, 2.0) == pytest.approx(0.25)
+    assert sounds.lag_s(1, 4.0, 3, 4.5, 2.0) == pytest.approx(-0.25)
+    assert sounds.lag_s(1, 7.0, 4, 2.0, 2.0) == pytest.approx(0.0)
+
+
+def test_elsewhere_beyond_the_ends_and_in_silence_it_is_not(sounds: Sounds) -> None:
+    assert sounds.lag_s(1, 4.0, 0, 4.0, 2.0) is None
+    assert sounds.lag_s(1, 4.0, 3, 5.5, 2.0) is None  # more than a second off
+    assert sounds.lag_s(1, 3.0, 0, 13.0, 2.0) is None  # in the samples of the recording behind it
+    assert sounds.lag_s(1, 4.0, 4, -1.0, 2.0) is None
+    assert sounds.lag_s(2, 4.0, 2, 4.0, 2.0) is None
+    assert sounds.lag_s(1, -50.0, 1, 50.0, 2.0) is None
 
 
 def test_the_majority_of_all_neighbours_names_the_recording() -> None:
