@@ -24,10 +24,11 @@ import structlog
 from monitor import __version__, config
 from monitor.capture.soundcard import SoundcardSource
 from monitor.capture.stream import FfmpegSource
-from monitor.catalog.store import Store
+from monitor.catalog.store import Store, recipe_at
+from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
 from monitor.core.sharding import shard_of
-from monitor.encoder.engine import Engine, load_encoder
+from monitor.encoder.engine import Engine, choose, load_encoder
 from monitor.encoder.weights import load_evidence
 from monitor.errors import MonitorError, OutboxUnwritable
 from monitor.facts import (
@@ -112,8 +113,7 @@ class Daemon:
             if settings.http.enabled:
                 await stack.enter_async_context(http)
                 _log.info("pages", address=f"http://{settings.http.bind}:{http.port}")
-            engine = await asyncio.to_thread(self._open_encoder)
-            evidence = load_evidence(settings.encoder.name, engine.recipe)
+            engine, evidence = await asyncio.to_thread(self._open_encoder)
             self._store = Store(settings.catalog.path, engine.recipe)
             self._library = await self._open_library(None)
             outbox = DiskOutbox(
@@ -207,15 +207,17 @@ class Daemon:
             os._exit(1)
         self._stop.set()
 
-    def _open_encoder(self) -> Engine:
+    def _open_encoder(self) -> tuple[Engine, Evidence]:
         settings = self._settings.encoder
-        engine = load_encoder(settings.name, settings.device, settings.threads, music=True)
+        name = choose(settings.name, settings.device, lambda: recipe_at(self._settings.catalog.path))
+        engine = load_encoder(name, settings.device, settings.threads, music=True)
+        evidence = load_evidence(name, engine.recipe)
         engine.warm_up()
         self._hub.metrics.set_encoder(name=engine.recipe.name, recipe=engine.recipe.hash, device=str(engine.device))
         self._hub.readiness.set_encoder(repr(engine))
         matcher = self._settings.matcher
         self._hub.metrics.set_budget(false_alarms_per_day=matcher.false_alarms_per_day, decoy_share=matcher.decoy_share)
-        return engine
+        return engine, evidence
 
     async def _open_library(self, previous: faiss_store.Snapshot | None) -> faiss_store.Snapshot:
         started_s = time.monotonic()

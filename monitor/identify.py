@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from monitor import replay
-from monitor.catalog.store import Store
-from monitor.encoder.engine import load_encoder
+from monitor.catalog.store import Store, recipe_at
+from monitor.encoder.engine import choose, load_encoder
 from monitor.encoder.weights import load_evidence
 from monitor.index import faiss_store
 from monitor.messages import Play, Reference
@@ -31,9 +31,10 @@ class Identifier:
         Raises:
             Permanent: No such catalogue, or one of another encoder.
         """
-        self._engine = load_encoder(settings.encoder.name, settings.encoder.device, settings.encoder.threads)
+        name = choose(settings.encoder.name, settings.encoder.device, lambda: recipe_at(folder))
+        self._engine = load_encoder(name, settings.encoder.device, settings.encoder.threads)
         self.recipe = self._engine.recipe
-        evidence = load_evidence(settings.encoder.name, self.recipe)
+        evidence = load_evidence(name, self.recipe)
         self._library = faiss_store.load(Store(folder, self.recipe).table())
         matcher = replace(settings.matcher, update_every_s=0.0)
         self._matcher = Matcher(self._library, evidence, self.recipe, matcher, lambda _: None)

@@ -83,8 +83,9 @@ class CatalogSettings:
 class EncoderSettings:
     """The fingerprint network: [encoder]."""
 
-    name: str = "compact"
-    """Which of the installed encoders, or the path of a .safetensors file; must be the one the catalogue was made with."""
+    name: str = "auto"
+    """`auto` takes the installed encoder that made the catalogue, for a new catalogue `large` on a GPU and `compact` on a CPU; or
+    which of them, or the path of a .safetensors file; then it must be the one the catalogue was made with."""
     device: str = "auto"
     """`auto` takes the first CUDA device when there is one, otherwise the CPU; or `cpu`, `cuda`, `cuda:1`."""
     threads: int = 0

@@ -47,6 +47,15 @@ class Numbers:
     bytes_on_disk: int
 
 
+def recipe_at(folder: Path) -> Recipe | None:
+    """Return what the fingerprints of the catalogue in a folder were made with; none where there is no catalogue yet.
+
+    Raises:
+        CatalogError: A damaged one.
+    """
+    return Store(folder).recipe if (folder / schema.DATABASE).is_file() else None
+
+
 class Store:
     """A catalogue folder, opened for reading. Any thread may use it; every call is one consistent look."""
 

@@ -54,7 +54,11 @@ def register(subparsers: Action) -> None:
     one = _action(actions, "stats", stats, "the catalogue at a glance")
     one.add_argument("--format", choices=FORMATS, default="table", help="(default: %(default)s)")
     one = _action(actions, "rebuild", rebuild, "give back the space of removed recordings; make the index anew")
-    one.add_argument("--fingerprint", action="store_true", help="make all fingerprints anew from the audio files")
+    one.add_argument(
+        "--fingerprint",
+        action="store_true",
+        help="make all fingerprints anew from the audio files, with the encoder of [encoder] name; if `auto`, with this device's",
+    )
     one.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, help="files decoded at a time (default: %(default)s)")
 
 
@@ -76,13 +80,14 @@ def add(arguments: argparse.Namespace) -> int:
     """Add recordings. 0: all are in; 1: something was refused or could not be used; 130: interrupted, what was done is kept."""
     from monitor.catalog import ingest, tags
     from monitor.catalog.scan import scan
+    from monitor.catalog.store import recipe_at
     from monitor.catalog.writer import Writer
     from monitor.cli.catalog_output import Watch
 
     settings, folder = settings_and_catalog(arguments)
     sheets = tags.Sheets(arguments.metadata)
     found = scan(arguments.paths)
-    engine = _engine(settings)
+    engine = _engine(settings, lambda: recipe_at(folder))
     decoder = _Decoder(engine.recipe)
     with Writer(folder, engine.recipe, create=True) as store, Watch(len(found.files), "adding") as watch:
         for path in found.absent:
@@ -200,12 +205,13 @@ def verify(arguments: argparse.Namespace) -> int:
     from monitor.catalog import verify as verification
     from monitor.catalog.store import Store
     from monitor.encoder import weights
+    from monitor.encoder.engine import choose
     from monitor.errors import EncoderError
 
     settings, folder = settings_and_catalog(arguments)
     store, recipe, wrong = Store(folder), None, 0
     try:
-        recipe, _tensors = weights.load(weights.find(settings.encoder.name))
+        recipe, _tensors = weights.load(weights.find(choose(settings.encoder.name, settings.encoder.device, lambda: store.recipe)))
     except EncoderError as error:
         print(f"wrong: encoder: {error}")
         wrong += 1
@@ -251,7 +257,7 @@ def rebuild(arguments: argparse.Namespace) -> int:
     with Writer(folder) as store:
         before = store.numbers()
         if arguments.fingerprint:
-            engine = _engine(settings)
+            engine = _engine(settings, lambda: None)
             decoder = _Decoder(engine.recipe)
             with Watch(before.references, "fingerprinting") as watch:
                 fingerprint_anew(
@@ -297,10 +303,11 @@ class _Decoder:
         return replace(file, notes=(*file.notes, complaint)) if complaint else file
 
 
-def _engine(settings: Settings) -> Engine:
-    from monitor.encoder.engine import load_encoder
+def _engine(settings: Settings, made_with: Callable[[], Recipe | None]) -> Engine:
+    from monitor.encoder.engine import choose, load_encoder
 
-    return load_encoder(name=settings.encoder.name, device=settings.encoder.device, threads=settings.encoder.threads)
+    chosen = settings.encoder
+    return load_encoder(choose(chosen.name, chosen.device, made_with), chosen.device, chosen.threads)
 
 
 def _say_kin(store: Store) -> None:

@@ -109,10 +109,12 @@ def _programs() -> Line:
 
 
 def _encoder(settings: Settings) -> tuple[Engine | None, Line]:
-    from monitor.encoder.engine import load_encoder
+    from monitor.catalog.store import recipe_at
+    from monitor.encoder.engine import choose, load_encoder
 
     try:
-        engine = load_encoder(settings.encoder.name, settings.encoder.device, music=True)
+        name = choose(settings.encoder.name, settings.encoder.device, lambda: recipe_at(settings.catalog.path))
+        engine = load_encoder(name, settings.encoder.device, music=True)
     except MonitorError as error:
         return None, Line(word="FAIL", name="encoder", detail=str(error))
     where = f"on {engine.device}" + (f" through {engine.runtime}, no GPU in use" if engine.device.type == "cpu" else "")

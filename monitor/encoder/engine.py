@@ -188,6 +188,34 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
+def choose(name: str, device: str, made_with: Callable[[], Recipe | None]) -> str:
+    """Return which encoder to load where the settings say `name`.
+
+    Of `auto` it is the installed one that made the catalogue's fingerprints; where there is no catalogue yet, `large` on a GPU and
+    `compact` on a CPU.
+
+    Args:
+        name: What the settings say.
+        device: `auto`, or a device.
+        made_with: Looks what the catalogue's fingerprints were made with; called for `auto` only.
+
+    Raises:
+        EncoderError: No installed encoder made them, or the device is not on this machine.
+    """
+    if name != weights.AUTO:
+        return name
+    recipe = made_with()
+    if recipe is None:
+        return "large" if pick_device(device).type == "cuda" else "compact"
+    for path in weights.installed():
+        if weights.read_recipe(path).hash == recipe.hash:
+            return path.stem
+    raise EncoderError(
+        f"the catalogue was made with an encoder {recipe.name!r} (recipe {recipe.hash}) that is not installed: name its "
+        ".safetensors file in [encoder] name, or make the fingerprints anew with `monitor catalog rebuild --fingerprint`"
+    )
+
+
 def load_encoder(
     name: str = "compact", device: str = "auto", threads: int = 0, runtime: Runtime = "auto", *, music: bool = False
 ) -> Engine:

@@ -21,6 +21,8 @@ from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
 from monitor.errors import EncoderError
 
+AUTO = "auto"
+"""No encoder's name: in the settings, whichever fits (`engine.choose`)."""
 EVIDENCE_SUFFIX = ".evidence"
 """A safetensors file too, under a name that is not an encoder's."""
 EVIDENCE_NUMBERS = (
@@ -69,8 +71,10 @@ def install(path: Path, name: str, *, replace: bool = False, folder: Path = INST
         The files written.
 
     Raises:
-        EncoderError: Another encoder has that name and is not to be replaced, or the folder cannot be written.
+        EncoderError: Another encoder has that name and is not to be replaced, or none may have it, or the folder cannot be written.
     """
+    if name == AUTO:
+        raise EncoderError(f"no encoder can be called {AUTO!r}, as the settings mean by it whichever fits: name it otherwise")
     target = folder / f"{name}.safetensors"
     if target.exists() and not replace and load(target)[0].hash != load(path)[0].hash:
         raise EncoderError(f"another encoder is installed as {name!r}: name this one otherwise, or say --replace")
@@ -112,21 +116,34 @@ def save(path: Path, recipe: Recipe, tensors: dict[str, torch.Tensor]) -> Recipe
     return sealed
 
 
+def read_recipe(path: Path) -> Recipe:
+    """Read the recipe alone of what `save` wrote; whether the tensors are those it names is for `load` to see.
+
+    Raises:
+        EncoderError: The file is not an encoder.
+    """
+    return _read(path, tensors=False)[0]
+
+
 def load(path: Path) -> tuple[Recipe, dict[str, torch.Tensor]]:
     """Read what `save` wrote.
 
     Raises:
         EncoderError: The file is not an encoder, or its tensors are not those its recipe names.
     """
-    try:
-        with safe_open(path, framework="pt") as opened:
-            recipe = Recipe.from_json((opened.metadata() or {}).get("recipe", "{}"))
-            tensors = {name: opened.get_tensor(name) for name in opened.keys()}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, ValueError) as error:
-        raise EncoderError(f"{path} is not an encoder of this product ({error}); install it again") from error
+    recipe, tensors = _read(path, tensors=True)
     if digest(tensors) != recipe.weights_sha256:
         raise EncoderError(f"{path} is damaged: its weights do not have the hash in its recipe; install it again")
     return recipe, tensors
+
+
+def _read(path: Path, *, tensors: bool) -> tuple[Recipe, dict[str, torch.Tensor]]:
+    try:
+        with safe_open(path, framework="pt") as opened:
+            recipe = Recipe.from_json((opened.metadata() or {}).get("recipe", "{}"))
+            return recipe, {name: opened.get_tensor(name) for name in opened.keys()} if tensors else {}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError, ValueError) as error:
+        raise EncoderError(f"{path} is not an encoder of this product ({error}); install it again") from error
 
 
 def save_evidence(path: Path, evidence: Evidence) -> None:

@@ -22,6 +22,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from safetensors import SafetensorError
+from torch import nn
 
 from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
@@ -63,16 +64,18 @@ class Run:
         Raises:
             EncoderError: `start_from` is no encoder, or one of another network, and no part of it; or what lies in `out` is no
                 checkpoint.
-            ConfigError: The run in `out` is one of another recipe, or began with other weights.
+            ConfigError: The run in `out` is one of another recipe, or began with other weights; or the network lacks a part that
+                the recipe holds.
         """
         self._recipe, self._out, self._device = recipe, out, pick_device(device)
         self._sound: Recipe = recipe.encoder_recipe()
         torch.manual_seed(recipe.seed)
         self._features = LogMel(self._sound).to(self._device)
         self._network = networks.build(self._sound).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self._held = [self._part(name).requires_grad_(False) for name in recipe.training.held]
         optimizer = {"adamw": torch.optim.AdamW, "lamb": Lamb}[recipe.training.optimizer]
         self._optimizer: torch.optim.Optimizer = optimizer(
-            self._network.parameters(), lr=0.0, weight_decay=recipe.training.weight_decay
+            [one for one in self._network.parameters() if one.requires_grad], lr=0.0, weight_decay=recipe.training.weight_decay
         )
         self._loss = losses.build(recipe.training.loss, margin=recipe.training.margin, temperature=recipe.training.temperature)
         self.progress = Progress()
@@ -212,6 +215,8 @@ class Run:
         for group in self._optimizer.param_groups:
             group["lr"] = rate
         self._network.train()
+        for part in self._held:
+            part.eval()
         masks, chain = np.random.SeedSequence((self._recipe.seed, self.progress.step)).generate_state(2, np.uint64).tolist()
         self._random.manual_seed(masks)
         self._degrade.seed(chain)
@@ -258,6 +263,13 @@ class Run:
 
     def _save(self) -> None:
         checkpoint.save(self._out, self._recipe, self._network, self._optimizer, self.progress)
+
+    def _part(self, name: str) -> nn.Module:
+        try:
+            part: nn.Module = self._network.get_submodule(name)
+            return part
+        except AttributeError as error:
+            raise ConfigError(f"held: the network {self._recipe.network!r} has no part {name!r}") from error
 
     def _start_from(self, path: Path) -> None:
         found, tensors = weights.load(path)

@@ -50,6 +50,8 @@ class Training:
     """Share of batches with SpecAugment."""
     validate_minutes: float
     rooms: int
+    held: tuple[str, ...] = ()
+    """Parts of the network (`towers.0`) that keep the weights they begin with."""
 
     def __post_init__(self) -> None:
         if (self.minutes > 0) == (self.steps > 0):

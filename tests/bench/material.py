@@ -21,7 +21,6 @@ from monitor.encoder.engine import Engine, load_encoder
 from monitor.encoder.weights import load_evidence
 from monitor.index import faiss_store
 from monitor.messages import Reference
-from monitor.settings import EncoderSettings
 from tests.bench import made
 
 PIECE_S = 240
@@ -38,13 +37,13 @@ class Material:
     @cached_property
     def engine(self) -> Engine:
         """The encoder, on the CPU."""
-        engine = load_encoder(EncoderSettings().name, "cpu")
+        engine = load_encoder("compact", "cpu")
         engine.warm_up()
         return engine
 
     @cached_property
     def evidence(self) -> Evidence:
-        return load_evidence(EncoderSettings().name, self.engine.recipe)
+        return load_evidence("compact", self.engine.recipe)
 
     @cached_property
     def listed(self) -> list[Path]:

@@ -17,7 +17,7 @@ import pytest
 
 from monitor.catalog.store import Store
 from monitor.cli import catalog
-from monitor.errors import ConfigError, ForeignFingerprints
+from monitor.errors import ConfigError, EncoderError, ForeignFingerprints
 
 CHILD = """
 import argparse, signal, sys
@@ -117,6 +117,14 @@ def test_weights_of_another_kind_are_refused_until_fingerprinted_anew(
     with pytest.raises(ForeignFingerprints, match="rebuild --fingerprint"):
         monitor("add", music, "-c", config)
     assert monitor("verify", "-c", config) == 1
+    assert monitor("rebuild", "--fingerprint", "-c", config) == 0
+    assert monitor("verify", "-c", config) == 0
+    capsys.readouterr()
+    config.write_text('[encoder]\ndevice = "cpu"\n[catalog]\npath = "catalog"\n')
+    with pytest.raises(EncoderError, match=r"'compact' .* not installed: name its .* or make the fingerprints anew"):
+        monitor("add", music, "-c", config)
+    assert monitor("verify", "-c", config) == 1
+    assert "wrong: encoder: the catalogue was made with" in capsys.readouterr().out
     assert monitor("rebuild", "--fingerprint", "-c", config) == 0
     assert monitor("verify", "-c", config) == 0
     config.write_text("[catalogue]\npath = 'x'\n")

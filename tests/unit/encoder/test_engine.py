@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +15,7 @@ import torch
 
 from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
-from monitor.encoder.engine import BATCH_SIZES, Engine, load_encoder, pick_device
+from monitor.encoder.engine import BATCH_SIZES, Engine, choose, load_encoder, pick_device
 from monitor.encoder.features import LogMel
 from monitor.errors import EncoderError
 
@@ -116,6 +118,21 @@ def test_silence_has_a_fingerprint(engine: Engine) -> None:
 def test_it_says_which_encoder_runs_where(engine: Engine) -> None:
     assert repr(engine) == f"Engine(random, recipe {engine.recipe.hash}, cpu, {engine.runtime})"
     assert engine.recipe.dim == 16
+
+
+def test_auto_is_the_encoder_that_made_the_catalogue_or_else_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    def unasked() -> Recipe:
+        raise AssertionError
+
+    assert choose("mine", "cpu", unasked) == "mine"
+    for path in weights.installed():
+        assert choose("auto", "cpu", partial(replace, weights.read_recipe(path), name="renamed")) == path.stem
+    with pytest.raises(EncoderError, match=r"encoder 'gone' .* that is not installed: name its .safetensors file"):
+        choose("auto", "cpu", lambda: Recipe(name="gone"))
+    assert choose("auto", "auto", lambda: None) == ("large" if torch.cuda.is_available() else "compact")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert [choose("auto", device, lambda: None) for device in ("auto", "cuda:0", "cpu")] == ["large", "large", "compact"]
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

@@ -178,6 +178,8 @@ def test_installing_takes_along_what_lies_beside_and_refuses_to_overwrite(weight
         weights.install(weights_file, "mine", folder=folder)
     weights.install(weights_file, "mine", folder=folder, replace=True)
     assert weights.load(folder / "mine.safetensors")[0].name == "tiny"
+    with pytest.raises(EncoderError, match="no encoder can be called 'auto'"):
+        weights.install(weights_file, "auto", folder=folder)
 
 
 def test_a_folder_that_cannot_be_written_is_said_so(weights_file: Path, tmp_path: Path) -> None:
