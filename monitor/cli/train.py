@@ -25,8 +25,10 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument("--cache", type=Path, help="folder for fetched and packed audio (default: ~/.cache/monitor)")
     parser.add_argument(
         "--start-from",
-        default="",
-        help="begin a new run with the weights of this encoder, of the same network or a part of it: a name, or a file",
+        nargs="+",
+        default=(),
+        metavar="ENCODER",
+        help="begin a new run with the weights of this encoder, a name or a file; `large` with those of one compact or two",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")

@@ -26,6 +26,7 @@ class Recipe:
     fft_samples: int = 1024
     fft_hop_samples: int = 256
     mel_bins: int = 128
+    """0: no mel spectrogram is shown, the fine one alone."""
     mel_low_hz: float = 30.0
     mel_high_hz: float = 4000.0
     fine_bins: int = 0

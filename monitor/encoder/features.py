@@ -28,12 +28,15 @@ class LogMel(nn.Module):
     """Windows [batch, samples] in, features [batch, 1, bins, frames] in [-1, 1] out.
 
     A mel spectrogram: magnitude STFT (periodic Hann, half a transform of zeros on both sides), Slaney mel triangles of unit area.
-    Where the recipe has `fine_bins`, they are the rows behind it (`Fine`). Each of the two in decibels below its maximum in the
-    window, floor at the recipe's dynamic range, scaled as 1 + 2 dB / range. Digital silence gives all -1.
+    Where the recipe has `fine_bins`, they are the rows behind it (`Fine`), or all where it has no `mel_bins`. Each of the two in
+    decibels below its maximum in the window, floor at the recipe's dynamic range, scaled as 1 + 2 dB / range. Digital silence gives
+    all -1.
     """
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
+        if not recipe.bins:
+            raise EncoderError("the recipe has neither mel_bins nor fine_bins: there would be nothing to see")
         self._recipe = recipe
         self.register_buffer("hann", torch.hann_window(recipe.fft_samples, periodic=True), persistent=False)
         banks = torchaudio.functional.melscale_fbanks(
@@ -53,10 +56,12 @@ class LogMel(nn.Module):
 
     def forward(self, windows: torch.Tensor) -> torch.Tensor:
         """Return the features of the windows."""
-        features = self._scaled(self.banks @ _spectrum(windows, self.hann, self._recipe.fft_hop_samples).abs())
+        rows = []
+        if len(self.banks):
+            rows.append(self._scaled(self.banks @ _spectrum(windows, self.hann, self._recipe.fft_hop_samples).abs()))
         if self.fine is not None:
-            features = torch.cat([features, self._scaled(self.fine(windows))], dim=1)
-        return features.unsqueeze(1)
+            rows.append(self._scaled(self.fine(windows)))
+        return torch.cat(rows, dim=1).unsqueeze(1)
 
     def _scaled(self, bands: torch.Tensor) -> torch.Tensor:
         span_db = self._recipe.dynamic_range_db

@@ -131,9 +131,12 @@ class Large(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         """Return the fingerprints of the features."""
+        return nn.functional.normalize(self.join(self.both(features).to(self.join.weight.dtype)).float(), dim=1)
+
+    def both(self, features: torch.Tensor) -> torch.Tensor:
+        """Return what the towers say of the features: their unit vectors, side by side [batch, 2 * dim]."""
         shown = torch.split(features, self._rows, dim=2)
-        both = torch.cat([tower(some) for tower, some in zip(self.towers, shown, strict=True)], dim=1)
-        return nn.functional.normalize(self.join(both.to(self.join.weight.dtype)).float(), dim=1)
+        return torch.cat([tower(some) for tower, some in zip(self.towers, shown, strict=True)], dim=1)
 
 
 class Separated(nn.Module):

@@ -29,7 +29,7 @@ class Progress:
     spent_s: float = 0.0
     windows: int = 0
     started_from: str = ""
-    """SHA-256 of the weights it began with; empty: random ones."""
+    """SHA-256 of the weights it began with, of more than one with blanks between; empty: random ones."""
     log: list[dict[str, Any]] = field(default_factory=list)
     machines: list[str] = field(default_factory=list)
     """What it ran on, in order; empty in checkpoints that are older than this field."""

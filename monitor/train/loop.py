@@ -13,7 +13,7 @@ import math
 import queue
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -29,8 +29,9 @@ from monitor.encoder import networks, weights
 from monitor.encoder.engine import multiplies_bfloat16, pick_device
 from monitor.encoder.features import LogMel
 from monitor.encoder.networks import Large
-from monitor.errors import ConfigError, EncoderError, Transient
+from monitor.errors import ConfigError, Transient
 from monitor.train import checkpoint, codecs, losses, rooms
+from monitor.train.beginning import JOINED_ON, Beginning, join
 from monitor.train.checkpoint import NotSaved, Progress
 from monitor.train.data import Clips, open_split
 from monitor.train.degrade import Degrader, mask_features
@@ -55,15 +56,14 @@ class Stopped(Transient):
 class Run:
     """One training run in one folder."""
 
-    def __init__(self, recipe: TrainingRecipe, cache: Path, out: Path, device: str, start_from: str = "") -> None:
-        """Take up the run in `out`, or begin it: with random weights, or with those of the encoder `start_from` (name or file).
+    def __init__(self, recipe: TrainingRecipe, cache: Path, out: Path, device: str, start_from: Sequence[str] = ()) -> None:
+        """Take up the run in `out`, or begin it: with random weights, or with those of encoders (`Beginning`; names or files).
 
         Weights, optimizer and schedule go on where they were, and each batch is drawn by its number: a run of so many steps comes
         to what it would have come to, however often it was stopped.
 
         Raises:
-            EncoderError: `start_from` is no encoder, or one of another network, and no part of it; or what lies in `out` is no
-                checkpoint.
+            EncoderError: `start_from` is no encoder, or does not fit the network; or what lies in `out` is no checkpoint.
             ConfigError: The run in `out` is one of another recipe, or began with other weights; or the network lacks a part that
                 the recipe holds.
         """
@@ -81,12 +81,14 @@ class Run:
         self.progress = Progress()
         self._stopping = False
         out.mkdir(parents=True, exist_ok=True)
+        begun, towers = Beginning(start_from), False
         if progress := checkpoint.load(out, recipe, self._network, self._optimizer, self._device):
             self.progress = progress
-            if start_from and weights.load(weights.find(start_from))[0].weights_sha256 != self.progress.started_from:
-                raise ConfigError(f"{out} holds a run that did not begin with {start_from}: name another --out")
+            if start_from and begun.hashes != self.progress.started_from:
+                raise ConfigError(f"{out} holds a run that did not begin with {' '.join(start_from)}: name another --out")
         elif start_from:
-            self._start_from(weights.find(start_from))
+            towers = begun.fill(self._network)
+            self.progress.started_from = begun.hashes
         self._random = torch.Generator()
         length = self._sound.window_samples
         bank = rooms.bank((recipe.seed, TRAINED_ON), recipe.training.rooms, self._sound.sample_rate_hz, length)
@@ -108,6 +110,8 @@ class Run:
             coded=coded,
             device=self._device,
         )
+        if towers and isinstance(self._network, Large):
+            join(self._network, (self._shown(self._sampler.draw(number), number) for number in range(JOINED_ON)))
         self._retrieval = Retrieval(
             checked(cache, "validation", "music"),
             checked(cache, "validation", "speech"),
@@ -219,12 +223,9 @@ class Run:
             part.eval()
         masks, chain = np.random.SeedSequence((self._recipe.seed, self.progress.step)).generate_state(2, np.uint64).tolist()
         self._random.manual_seed(masks)
-        self._degrade.seed(chain)
-        with torch.no_grad():
-            heard = self._degrade(sounds.positives, sounds.voices, sounds.noises, sounds.others, self._sound.window_samples)
-            features = self._features(torch.cat([sounds.anchors, heard]))
-            if float(torch.rand((), generator=self._random)) < training.mask:
-                features = mask_features(features, self._random)
+        features = self._shown(sounds, chain)
+        if float(torch.rand((), generator=self._random)) < training.mask:
+            features = mask_features(features, self._random)
         with self._half():
             vectors = self._network(features.contiguous(memory_format=torch.channels_last))
         groups = torch.arange(len(sounds.anchors), device=self._device).repeat(1 + self._recipe.positives.count)
@@ -235,6 +236,14 @@ class Run:
         self.progress.step += 1
         self.progress.windows += len(vectors)
         return loss.detach()
+
+    @torch.no_grad()
+    def _shown(self, sounds: Sounds, seed: int) -> torch.Tensor:
+        """Return what the network is shown of a batch: the features of its anchors, then of its positives as they are heard."""
+        self._degrade.seed(seed)
+        heard = self._degrade(sounds.positives, sounds.voices, sounds.noises, sounds.others, self._sound.window_samples)
+        features: torch.Tensor = self._features(torch.cat([sounds.anchors, heard]))
+        return features.contiguous(memory_format=torch.channels_last)
 
     def _half(self) -> torch.autocast:
         """Half precision where the device multiplies it faster; its range needs no loss scaling (bfloat16 everywhere)."""
@@ -270,19 +279,6 @@ class Run:
             return part
         except AttributeError as error:
             raise ConfigError(f"held: the network {self._recipe.network!r} has no part {name!r}") from error
-
-    def _start_from(self, path: Path) -> None:
-        found, tensors = weights.load(path)
-        try:
-            begun = self._network.towers if isinstance(self._network, Large) and found.network == "compact" else [self._network]
-            for network in begun:
-                network.load_state_dict(tensors)
-        except RuntimeError as error:
-            raise EncoderError(
-                f"{path} holds the network {found.network!r}, not {self._recipe.network!r} as the recipe asks, nor a part of it, "
-                "or one of another size"
-            ) from error
-        self.progress.started_from = found.weights_sha256
 
 
 def _machine(device: torch.device) -> str:

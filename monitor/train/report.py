@@ -24,7 +24,7 @@ def write(out: Path, path: Path, recipe_text: str, progress: Progress, cache: Pa
         cache: Folder of the audio it was trained on.
     """
     log = progress.log
-    before = f" after those of weights SHA-256 `{progress.started_from}`" if progress.started_from else ""
+    before = f" after those of weights SHA-256 `{progress.started_from.replace(' ', '` and `')}`" if progress.started_from else ""
     _plot(out / f"{path.stem}.png", log)
     recipe, tensors = weights.load(path)
     parameters = sum(parameter.numel() for parameter in networks.build(recipe).parameters())

@@ -114,6 +114,14 @@ def test_the_fine_rows_are_as_described(fine_bins: int) -> None:
         assert difference.max() < 0.05  # frames that reach beyond the ends, where the filter rings
 
 
+def test_without_mel_bins_the_fine_rows_are_all() -> None:
+    both, alone = LogMel(replace(RECIPE, fine_bins=20)), LogMel(replace(RECIPE, mel_bins=0, fine_bins=20))
+    windows = torch.randn(3, 8000)
+    assert torch.equal(alone(windows), both(windows)[:, :, 128:])
+    with pytest.raises(EncoderError, match="neither mel_bins nor fine_bins"):
+        LogMel(replace(RECIPE, mel_bins=0))
+
+
 def test_fine_rows_want_a_window_and_a_hop_that_can_be_divided() -> None:
     for wrong in ({"fft_hop_samples": 125}, {"window_samples": 8191}):
         with pytest.raises(EncoderError, match="fft_hop_samples and window_samples must be multiples of 4"):

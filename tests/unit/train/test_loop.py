@@ -12,10 +12,12 @@ import numpy as np
 import pytest
 import torch
 
+from monitor.core.recipe import Recipe
+from monitor.encoder import weights
 from monitor.encoder.engine import load_encoder
 from monitor.encoder.networks import Large
 from monitor.errors import ConfigError, EncoderError
-from monitor.train import checkpoint, data, loop, recipe, report
+from monitor.train import beginning, checkpoint, data, loop, recipe, report
 from monitor.train.validate import CONDITIONS
 from tests.unit.train.clips import RECIPE_TEXT, pack_clips
 
@@ -102,7 +104,7 @@ def test_a_run_is_taken_up_where_it_stood_and_goes_on(finished: Finished, folder
 
 def test_a_run_may_begin_with_the_weights_of_an_encoder(finished: Finished, folder: Path, chosen: recipe.TrainingRecipe) -> None:
     run, path, _, _ = finished
-    begun = loop.Run(chosen, folder / "cache", folder / "from", "cpu", str(path))
+    begun = loop.Run(chosen, folder / "cache", folder / "from", "cpu", [str(path)])
     assert begun.progress.step == 0
     assert begun.progress.started_from == load_encoder(str(path), "cpu").recipe.weights_sha256
     for name, one in begun._network.state_dict().items():
@@ -111,10 +113,14 @@ def test_a_run_may_begin_with_the_weights_of_an_encoder(finished: Finished, fold
     assert begun.progress.started_from in path.with_suffix(".md").read_text()
 
 
-def test_both_towers_of_large_may_begin_with_compact(finished: Finished, folder: Path, chosen: recipe.TrainingRecipe) -> None:
+@pytest.fixture
+def large(chosen: recipe.TrainingRecipe) -> recipe.TrainingRecipe:
+    return replace(chosen, network="large", sound={**chosen.sound, "fine_bins": 128})
+
+
+def test_both_towers_of_large_may_begin_with_one_encoder(finished: Finished, folder: Path, large: recipe.TrainingRecipe) -> None:
     run, path, _, _ = finished
-    large = replace(chosen, network="large", sound={**chosen.sound, "fine_bins": 128})
-    begun = loop.Run(large, folder / "cache", folder / "large", "cpu", str(path))
+    begun = loop.Run(large, folder / "cache", folder / "large", "cpu", [str(path)])
     assert begun.progress.started_from == load_encoder(str(path), "cpu").recipe.weights_sha256
     assert isinstance(begun._network, Large)
     for tower in begun._network.towers:
@@ -122,9 +128,58 @@ def test_both_towers_of_large_may_begin_with_compact(finished: Finished, folder:
             assert torch.equal(one, run._network.state_dict()[name])
 
 
-def test_weights_of_another_network_are_refused(folder: Path, chosen: recipe.TrainingRecipe) -> None:
-    with pytest.raises(EncoderError, match="as the recipe asks"):
-        loop.Run(chosen, folder / "cache", folder / "other", "cpu", "compact")
+def test_each_tower_may_begin_with_its_own_and_one_be_held(
+    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe, large: recipe.TrainingRecipe
+) -> None:
+    fine = replace(chosen, sound={**chosen.sound, "mel_bins": 0, "fine_bins": 128})
+    second = loop.Run(fine, folder / "cache", folder / "fine", "cpu").train(lambda _: None)
+    first, held = finished[1], replace(large, training=replace(large.training, held=("towers.0",)))
+    run = loop.Run(held, folder / "cache", folder / "two", "cpu", [str(first), str(second)])
+    network = run._network
+    assert isinstance(network, Large)
+    before = [{name: one.clone() for name, one in tower.state_dict().items()} for tower in network.towers]
+    for path, tower in zip((first, second), before, strict=True):
+        tensors = weights.load(path)[1]
+        assert all(torch.equal(one, tensors[name]) for name, one in tower.items())
+    path = run.train(lambda _: None)
+    after = weights.load(path)[1]
+    kept, learned = ([torch.equal(one, after[f"towers.{n}.{name}"]) for name, one in before[n].items()] for n in (0, 1))
+    assert all(kept)
+    assert not any(learned)
+    report.write(folder / "two", path, RECIPE_TEXT, run.progress, folder / "cache")
+    assert "` and `".join(weights.load(one)[0].weights_sha256 for one in (first, second)) in path.with_suffix(".md").read_text()
+
+
+def test_towers_are_joined_by_what_differs_most_in_what_they_say() -> None:
+    torch.manual_seed(1)
+    network = Large(Recipe(name="x", network="large", fine_bins=128, dim=32))
+    shown = [torch.rand(40, 1, 256, 32) * 2 - 1 for _ in range(2)]
+    beginning.join(network, shown)
+    rows = network.join.weight.detach()
+    assert torch.allclose(rows @ rows.T, torch.eye(32), atol=1e-5)
+    with torch.no_grad():
+        both = network.both(torch.cat(shown))
+    best = torch.linalg.svdvals(both)[:32].square().sum()
+    assert (both @ rows.T).square().sum().item() == pytest.approx(best.item(), rel=1e-4)
+
+
+def test_a_part_that_the_network_has_not_cannot_be_held(folder: Path, chosen: recipe.TrainingRecipe) -> None:
+    wrong = replace(chosen, training=replace(chosen.training, held=("tower",)))
+    with pytest.raises(ConfigError, match="held: the network 'compact' has no part 'tower'"):
+        loop.Run(wrong, folder / "cache", folder / "held", "cpu")
+
+
+@pytest.mark.parametrize("names", [["compact"], ["{path}", "{path}"]])
+def test_weights_that_do_not_fit_are_refused(
+    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe, names: list[str]
+) -> None:
+    with pytest.raises(EncoderError, match=r"cannot begin with .*safetensors \(compact\).*: not the same, nor its towers"):
+        loop.Run(chosen, folder / "cache", folder / "other", "cpu", [name.format(path=finished[1]) for name in names])
+
+
+def test_three_towers_are_one_too_many(finished: Finished, folder: Path, large: recipe.TrainingRecipe) -> None:
+    with pytest.raises(EncoderError, match="nor its towers"):
+        loop.Run(large, folder / "cache", folder / "other", "cpu", [str(finished[1])] * 3)
 
 
 def test_a_run_that_is_stopped_has_saved_and_goes_on(folder: Path, chosen: recipe.TrainingRecipe) -> None:
@@ -141,10 +196,10 @@ def test_a_run_that_began_with_other_weights_is_not_taken_up(
 ) -> None:
     _, path, _, _ = finished
     out = folder / "from-weights"
-    loop.Run(chosen, folder / "cache", out, "cpu", str(path))._save()
-    assert loop.Run(chosen, folder / "cache", out, "cpu", str(path)).progress.started_from
+    loop.Run(chosen, folder / "cache", out, "cpu", [str(path)])._save()
+    assert loop.Run(chosen, folder / "cache", out, "cpu", [str(path)]).progress.started_from
     with pytest.raises(ConfigError, match="did not begin with compact: name another --out"):
-        loop.Run(chosen, folder / "cache", out, "cpu", "compact")
+        loop.Run(chosen, folder / "cache", out, "cpu", ["compact"])
 
 
 def test_a_run_of_another_recipe_is_not_taken_up(finished: Finished, folder: Path, chosen: recipe.TrainingRecipe) -> None:
