@@ -75,7 +75,7 @@ class Mixer:
         clips = self._clips[kind]
         while True:
             at = int(self._random.integers(0, len(clips.pcm) - size))
-            sound = clips.pcm[at : at + size].astype(np.float32) / 32768.0
+            sound = clips.sound(at, size)
             power = float(np.einsum("s,s->", sound, sound)) / size
             if power > 10 ** (QUIET_DB / 10):
                 return sound / np.float32(power**0.5)

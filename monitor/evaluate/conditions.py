@@ -145,4 +145,4 @@ class Studio:
 
 def _laid(clips: Clips, size: int, draw: np.random.Generator) -> torch.Tensor:
     at = int(draw.integers(0, len(clips.pcm) - size))
-    return torch.from_numpy(clips.pcm[at : at + size].astype(np.float32) / 32768.0)[None]
+    return torch.from_numpy(clips.sound(at, size))[None]

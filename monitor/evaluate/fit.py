@@ -30,7 +30,7 @@ from monitor.evaluate.sure import Outcome, logistic, plays
 from monitor.evaluate.unknown import Tail, best_evidence, tail, told
 from monitor.messages import Play
 from monitor.pipeline.ports import Encoder
-from monitor.train.data import Clips, open_split
+from monitor.train.data import open_split
 
 AS_LOUD, UNDER, FASTER = "voice 0 dB", "voice -6 dB", ("speed +5 %", "speed -5 %")
 """Conditions between which the border of the foreground lies, and those that show what speed takes away."""
@@ -46,6 +46,8 @@ FILLING, FILLING_S = 150, 120
 """Recordings of the train split beside those of the validation split in the catalogue, and seconds of each at most."""
 AIRED_S = 30.0
 """So long the unknown is heard under one condition, until the next."""
+FOREIGN_S = 1800
+"""So much speech, and so much noise, is looked up."""
 DRAWS = 3
 """So often is each recording on air for the tail, under other conditions each time: by one draw its slope was 0.17 to 0.26."""
 NEEDED = (9.0, 12.0, 15.0, 18.0, 22.0, 27.0)
@@ -80,7 +82,7 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     music, voices, noises = (open_split(cache, "validation", kind) for kind in ("music", "speech", "noise"))
     random = np.random.default_rng(seed)
     tracks = [number for number in range(len(music)) if music.length[number] > 40 * recipe.sample_rate_hz]
-    sounds = {number: read(music, number) for number in tracks}
+    sounds = {number: music.recording(number) for number in tracks}
     stored = {number: encoder.encode(windows(sound, recipe)) for number, sound in sounds.items()}
     say(f"{len(tracks)} recordings, {sum(len(rows) for rows in stored.values())} fingerprints")
     blank = np.zeros(1, np.float32)
@@ -113,7 +115,7 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
         number: [place[one] for one in tracks if music.packages[one] == music.packages[number] or one in twins[number]]
         for number in tracks
     }
-    foreign = [encoder.encode(windows(stretch(clips), recipe)) for clips in (voices, noises)]
+    foreign = [encoder.encode(windows(clips.sound(0, FOREIGN_S * recipe.sample_rate_hz), recipe)) for clips in (voices, noises)]
     strange = [(stored[number], library.without(siblings[number])) for number in tracks]
     strange += [(vectors, library) for vectors in foreign]
     rivals = sum(
@@ -170,24 +172,13 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     )
 
 
-def read(clips: Clips, number: int) -> NDArray[np.float32]:
-    """Return a clip, full scale 1.0."""
-    at, length = int(clips.start[number]), int(clips.length[number])
-    return clips.pcm[at : at + length].astype(np.float32) / 32768.0
-
-
-def stretch(clips: Clips, limit: int = 8000 * 1800) -> NDArray[np.float32]:
-    """Return clips one after another, half an hour at most."""
-    return clips.pcm[:limit].astype(np.float32) / 32768.0
-
-
 def _cohort(cache: Path, encoder: Encoder, recipe: Recipe, random: np.random.Generator) -> NDArray[np.float32]:
     """Fingerprint random windows of the train split; silent ones are left out."""
     drawn = []
     for kind, count in COHORT.items():
         clips = open_split(cache, "train", kind)
         for at in random.integers(0, len(clips.pcm) - recipe.window_samples, count):
-            drawn.append(clips.pcm[at : at + recipe.window_samples].astype(np.float32) / 32768.0)
+            drawn.append(clips.sound(at, recipe.window_samples))
     vectors = encoder.encode(np.stack(drawn)).astype(np.float16).astype(np.float32)
     return vectors[np.any(vectors != 0, axis=1)]
 
@@ -245,7 +236,7 @@ def _filling(cache: Path, encoder: Encoder, recipe: Recipe, random: np.random.Ge
     """Fingerprint recordings of the train split, which make the catalogue as large as a small one in service."""
     music = open_split(cache, "train", "music")
     chosen = random.permutation(len(music))[:FILLING]
-    return [encoder.encode(windows(read(music, int(number))[: FILLING_S * recipe.sample_rate_hz], recipe)) for number in chosen]
+    return [encoder.encode(windows(music.recording(int(number))[: FILLING_S * recipe.sample_rate_hz], recipe)) for number in chosen]
 
 
 def _twins(stored: Mapping[int, NDArray[np.float32]]) -> dict[int, set[int]]:

@@ -20,7 +20,6 @@ from numpy.typing import NDArray
 
 from monitor.capture.ffmpeg import decode
 from monitor.evaluate.conditions import CONDITIONS, Condition, Studio
-from monitor.evaluate.fit import read
 from monitor.identify import Identifier
 from monitor.messages import Play
 from monitor.settings import EncoderSettings, Settings
@@ -80,8 +79,8 @@ def measure(
         lines.append(_line(name, answers))
         say(lines[-1])
     for name, sounds in (
-        ("unknown recordings", [(music.paths[number], read(music, number)) for number in unknown]),
-        ("speech", [("speech", voices.pcm[: int(SPEECH_S * 8000)].astype(np.float32) / 32768.0)]),
+        ("unknown recordings", [(music.paths[number], music.recording(number)) for number in unknown]),
+        ("speech", [("speech", voices.sound(0, int(SPEECH_S * 8000)))]),
     ):
         hours = sum(len(sound) for _, sound in sounds) / 8000 / 3600
         false = [(path, play) for path, sound in sounds for play in identifier.plays(path, [sound])]
@@ -122,7 +121,7 @@ def _ask(
     if name == CODEC:
         sound = _coded(path, at_s, seconds, identifier)
     else:
-        sound = studio.query(read(music, number), at_s, seconds, condition)
+        sound = studio.query(music.recording(number), at_s, seconds, condition)
     lead = LEAD_SAMPLES + 997 * number % 4000
     plays = identifier.plays(name, [np.zeros(lead, np.float32), sound, np.zeros(LEAD_SAMPLES, np.float32)])
     lead_s = lead / 8000

@@ -72,9 +72,7 @@ def record(
             pcm = coded(cache / music.paths[track], condition.codec, start_s=at, length_s=QUERY_S)[: int(QUERY_S * rate_hz)]
             sound = np.pad(pcm, (0, int(QUERY_S * rate_hz) - len(pcm))).astype(np.float32) / 32768.0
         else:
-            first = int(music.start[track])
-            recording = music.pcm[first : first + int(music.length[track])].astype(np.float32) / 32768.0
-            sound = studio.query(recording, at, QUERY_S, condition)
+            sound = studio.query(music.recording(track), at, QUERY_S, condition)
         sounds.append(sound)
         at_s.append(at)
     return Queries(
@@ -124,19 +122,27 @@ def score(
         for start in STARTS:
             for seconds, windows in LENGTHS.items():
                 first = _best(heard[query, start : start + windows], proposals[query, start : start + windows], shelves)
-                off_s = np.inf
-                if first is not None:
-                    owner, middle = int(shelves.owner(np.array([first]))[0]), (windows - 1) / 2
-                    true_s = queries.at_s[query] + (start + middle) * queries.speed * recipe.hop_s
-                    named_s = (first + middle - catalogue.start[min(owner, recordings - 1)]) * recipe.hop_s
-                    if owner == queries.recording[query]:
-                        off_s = abs(named_s - true_s)
-                    elif sounds is not None and owner < recordings:
-                        half_s, length_s = recipe.window_s / 2, ((windows - 1) * recipe.hop_s + recipe.window_s) * queries.speed
-                        lag_s = sounds.lag_s(queries.recording[query], true_s + half_s, owner, named_s + half_s, length_s)
-                        off_s = np.inf if lag_s is None else abs(lag_s)
+                if first is None or (owner := int(shelves.owner(np.array([first]))[0])) >= recordings:
+                    tally[seconds].append(np.inf)
+                    continue
+                middle = (windows - 1) / 2
+                true_s = queries.at_s[query] + (start + middle) * queries.speed * recipe.hop_s
+                named_s = (first + middle - catalogue.start[owner]) * recipe.hop_s
+                length_s = ((windows - 1) * recipe.hop_s + recipe.window_s) * queries.speed
+                off_s = _off_s(queries.recording[query], true_s, owner, named_s, length_s, recipe, sounds)
                 tally[seconds].append(off_s / recipe.hop_s)
     return {seconds: _shares(trials) for seconds, trials in tally.items()}
+
+
+def _off_s(
+    recording: int, true_s: float, owner: int, named_s: float, length_s: float, recipe: Recipe, sounds: Sounds | None
+) -> float:
+    """Return how far an answer is off, infinite where it names other sound; places are those of a window's first sample."""
+    if owner == recording:
+        return abs(named_s - true_s)
+    half_s = recipe.window_s / 2
+    lag_s = sounds.lag_s(recording, true_s + half_s, owner, named_s + half_s, length_s) if sounds is not None else None
+    return np.inf if lag_s is None else abs(lag_s)
 
 
 def vote(heard: torch.Tensor, catalogue: Shelf, windows: int, search: torch.device, neighbours: int = 4) -> NDArray[np.int64]:

@@ -64,11 +64,10 @@ def fingerprinted(clips: Clips, encode: Encode, recipe: Recipe, kept: Path | Non
         table = np.fromfile(kept, np.float16).reshape(-1, recipe.dim)
         return Shelf(table=torch.from_numpy(table), start=start)
     table = np.zeros((int(start[-1]), recipe.dim), np.float16)
-    for number, (at, length) in enumerate(zip(clips.start, clips.length, strict=True)):
+    for number in range(len(clips)):
         if hops[number]:
-            sound = clips.pcm[at : at + length].astype(np.float32) / 32768.0
-            windows = np.lib.stride_tricks.sliding_window_view(sound, recipe.window_samples)[:: recipe.hop_samples]
-            table[start[number] : start[number + 1]] = encode(windows)
+            windows = np.lib.stride_tricks.sliding_window_view(clips.recording(number), recipe.window_samples)
+            table[start[number] : start[number + 1]] = encode(windows[:: recipe.hop_samples])
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         partial = kept.with_suffix(".partial")

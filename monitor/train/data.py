@@ -97,6 +97,14 @@ class Clips:
             if checksum(self.pcm[start : start + length].tobytes()) != wanted:
                 raise DataMissing(f"{name} is damaged ({path}): run `monitor train --fetch-only` to pack it again")
 
+    def sound(self, at: int, samples: int) -> NDArray[np.float32]:
+        """Returns samples [samples] from the place `at` of all clips one after another, full scale 1.0; fewer where they end."""
+        return self.pcm[at : at + samples].astype(np.float32) / 32768.0
+
+    def recording(self, number: int) -> NDArray[np.float32]:
+        """Returns one clip, full scale 1.0."""
+        return self.sound(int(self.start[number]), int(self.length[number]))
+
     def with_samples(self, pcm: NDArray[np.int16]) -> "Clips":
         """Returns the same clips with other samples in the same places."""
         other = copy.copy(self)

@@ -50,7 +50,7 @@ class Retrieval:
         self._window, self._hop = window, hop
         size = (SECONDS + 1) * window
         self._tracks = [
-            music.pcm[at : at + min(int(n), int(LONGEST_S * window))].astype(np.float32) / 32768.0
+            music.sound(at, min(int(n), int(LONGEST_S * window)))
             for at, n in zip(music.start, music.length, strict=True)
             if n >= SHORTEST_S * window
         ]
@@ -64,7 +64,7 @@ class Retrieval:
 
             def laid(clips: Clips, rows: int = len(parts)) -> torch.Tensor:
                 at = random.integers(0, len(clips.pcm) - size, rows)
-                return torch.from_numpy(np.stack([clips.pcm[i : i + size].astype(np.float32) / 32768.0 for i in at]))
+                return torch.from_numpy(np.stack([clips.sound(i, size) for i in at]))
 
             degrade = Degrader(chain, rooms, devices, window, torch.device("cpu"), seed, fft=1 << (size + window - 1).bit_length())
             music_in = torch.from_numpy(parts)

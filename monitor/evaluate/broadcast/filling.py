@@ -22,7 +22,7 @@ from monitor.evaluate.broadcast import impostors
 from monitor.evaluate.broadcast.catalogue import IMPOSTOR_S
 from monitor.evaluate.broadcast.heard import keep
 from monitor.evaluate.broadcast.impostors import Impostors
-from monitor.evaluate.fit import ASKED, KIN, SAME, read, windows
+from monitor.evaluate.fit import ASKED, KIN, SAME, windows
 from monitor.pipeline.ports import Encoder
 from monitor.train.data import Clips, open_split
 
@@ -132,7 +132,7 @@ def _form(
         say(f"fingerprinting {len(order)} recordings of the train split at speed {times / over:.2f}: once, some minutes")
         found = {}
         for number in order:
-            sound = read(music, number)[:longest]
+            sound = music.recording(number)[:longest]
             if times != over:
                 sound = scipy.signal.resample_poly(sound, over, times).astype(np.float32)
             found[music.paths[number]] = fingerprints(sound, encoder, recipe)

@@ -25,7 +25,6 @@ from numpy.typing import NDArray
 
 import monitor
 from monitor.errors import NotAudio
-from monitor.evaluate.fit import read
 from monitor.train.data import Clip, Clips, open_split
 from monitor.train.decode import SAMPLE_RATE_HZ, decode
 
@@ -103,7 +102,7 @@ class Material:
 
     def packed(self, name: str) -> NDArray[np.float32]:
         """Return a recording as the catalogue hears it: mono [n] at 8 kHz."""
-        return read(self.music, self.recordings[name].number)
+        return self.music.recording(self.recordings[name].number)
 
     def file(self, name: str) -> Path:
         """Return a recording's own file."""
@@ -136,7 +135,7 @@ class Material:
         parts: list[NDArray[np.float32]] = []
         held = 0
         while held < size:
-            clip = read(self.voices, int(random.choice(long)))
+            clip = self.voices.recording(int(random.choice(long)))
             clip = clip[int(random.integers(max(len(clip) - size, 0) + 1)) :] if len(clip) > size else clip
             pause = np.zeros(round(random.uniform(0.1, 0.6) * SAMPLE_RATE_HZ), np.float32)
             parts += [levelled(clip, SAMPLE_RATE_HZ), pause]
@@ -214,7 +213,7 @@ def _cast(music: Clips) -> list[Recording]:
         if role is Role.KNOWN:
             others += 1
             role = Role.BED if others % BEDS == 0 else role
-        first_s, last_s = _sounding(read(music, number))
+        first_s, last_s = _sounding(music.recording(number))
         if last_s - first_s >= LEAST_S - 2.0:
             recordings.append(
                 Recording(
