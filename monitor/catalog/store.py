@@ -6,6 +6,7 @@ Knows the rows of the database and the length of the fingerprint file. Writes no
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,7 +54,8 @@ def recipe_at(folder: Path) -> Recipe | None:
     Raises:
         CatalogError: A damaged one.
     """
-    return Store(folder).recipe if (folder / schema.DATABASE).is_file() else None
+    there = os.path.isfile(folder / schema.DATABASE)  # noqa: PTH113 - Path.is_file raises where a name is too long, or not to be seen
+    return Store(folder).recipe if there else None
 
 
 class Store:

@@ -57,7 +57,7 @@ def register(subparsers: Action) -> None:
     one.add_argument(
         "--fingerprint",
         action="store_true",
-        help="make all fingerprints anew from the audio files, with the encoder of [encoder] name; if `auto`, with this device's",
+        help="make all fingerprints anew from the audio files, with the encoder that [encoder] names",
     )
     one.add_argument("--jobs", type=_positive, default=os.cpu_count() or 1, help="files decoded at a time (default: %(default)s)")
 
@@ -257,7 +257,7 @@ def rebuild(arguments: argparse.Namespace) -> int:
     with Writer(folder) as store:
         before = store.numbers()
         if arguments.fingerprint:
-            engine = _engine(settings, lambda: None)
+            engine = _engine(settings, lambda: store.recipe, anew=True)
             decoder = _Decoder(engine.recipe)
             with Watch(before.references, "fingerprinting") as watch:
                 fingerprint_anew(
@@ -303,11 +303,11 @@ class _Decoder:
         return replace(file, notes=(*file.notes, complaint)) if complaint else file
 
 
-def _engine(settings: Settings, made_with: Callable[[], Recipe | None]) -> Engine:
+def _engine(settings: Settings, made_with: Callable[[], Recipe | None], *, anew: bool = False) -> Engine:
     from monitor.encoder.engine import choose, load_encoder
 
     chosen = settings.encoder
-    return load_encoder(choose(chosen.name, chosen.device, made_with), chosen.device, chosen.threads)
+    return load_encoder(choose(chosen.name, chosen.device, made_with, anew=anew), chosen.device, chosen.threads)
 
 
 def _say_kin(store: Store) -> None:

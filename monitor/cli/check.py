@@ -8,16 +8,18 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from monitor.errors import MonitorError, Permanent
+from monitor.errors import CatalogError, MonitorError, Permanent
 
 if TYPE_CHECKING:
     from monitor.capture.ffmpeg import Probe, Track
     from monitor.core.brokers import Address
+    from monitor.core.recipe import Recipe
     from monitor.encoder.engine import Engine
     from monitor.settings import Settings, StreamSettings
 
@@ -112,8 +114,13 @@ def _encoder(settings: Settings) -> tuple[Engine | None, Line]:
     from monitor.catalog.store import recipe_at
     from monitor.encoder.engine import choose, load_encoder
 
+    def made_with() -> Recipe | None:
+        with suppress(CatalogError):  # that it is damaged is said of the catalogue
+            return recipe_at(settings.catalog.path)
+        return None
+
     try:
-        name = choose(settings.encoder.name, settings.encoder.device, lambda: recipe_at(settings.catalog.path))
+        name = choose(settings.encoder.name, settings.encoder.device, made_with)
         engine = load_encoder(name, settings.encoder.device, music=True)
     except MonitorError as error:
         return None, Line(word="FAIL", name="encoder", detail=str(error))

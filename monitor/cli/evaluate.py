@@ -22,6 +22,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     one.add_argument(
         "--out", type=Path, default=Path("evaluation"), help="folder for the catalogue and the table (default: %(default)s)"
     )
+    one.add_argument("--encoder", default="compact", help="an installed encoder, or a .safetensors file (default: %(default)s)")
     one.add_argument("--seconds", type=float, default=30.0, help="length of a query (default: %(default)s)")
     one.add_argument("--seed", type=int, default=1)
     one.add_argument("--conditions", nargs="*", help="only these (default: all)")
@@ -114,10 +115,12 @@ def fit(arguments: argparse.Namespace) -> int:
 def identify(arguments: argparse.Namespace) -> int:
     """Measure."""
     from monitor.evaluate.identify import measure
+    from monitor.settings import EncoderSettings
     from monitor.train.data import default_cache
 
     cache = arguments.cache or default_cache()
-    table = measure(cache, arguments.out, arguments.seconds, arguments.seed, arguments.device, arguments.conditions, print)
+    encoder = EncoderSettings(name=arguments.encoder, device=arguments.device)
+    table = measure(cache, arguments.out, encoder, arguments.seconds, arguments.seed, arguments.conditions, print)
     print(table)
     return 0
 

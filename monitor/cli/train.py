@@ -28,7 +28,8 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         nargs="+",
         default=(),
         metavar="ENCODER",
-        help="begin a new run with the weights of this encoder, a name or a file; `large` with those of one compact or two",
+        help="begin a new run with the weights of this encoder, a name or a file; `large` with those of one compact, or "
+        "of two, the second trained by recipe `fine`",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Literal, cast
 
 import numpy as np
@@ -188,7 +189,7 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
-def choose(name: str, device: str, made_with: Callable[[], Recipe | None]) -> str:
+def choose(name: str, device: str, made_with: Callable[[], Recipe | None], *, anew: bool = False) -> str:
     """Return which encoder to load where the settings say `name`.
 
     Of `auto` it is the installed one that made the catalogue's fingerprints; where there is no catalogue yet, `large` on a GPU and
@@ -198,6 +199,7 @@ def choose(name: str, device: str, made_with: Callable[[], Recipe | None]) -> st
         name: What the settings say.
         device: `auto`, or a device.
         made_with: Looks what the catalogue's fingerprints were made with; called for `auto` only.
+        anew: All fingerprints are made anew: where their encoder is not installed, the device's will do.
 
     Raises:
         EncoderError: No installed encoder made them, or the device is not on this machine.
@@ -205,14 +207,17 @@ def choose(name: str, device: str, made_with: Callable[[], Recipe | None]) -> st
     if name != weights.AUTO:
         return name
     recipe = made_with()
-    if recipe is None:
+    if recipe is not None:
+        for path in weights.installed():
+            with suppress(EncoderError):  # a damaged one is not the catalogue's
+                if weights.read_recipe(path).hash == recipe.hash:
+                    return path.stem
+    if recipe is None or anew:
         return "large" if pick_device(device).type == "cuda" else "compact"
-    for path in weights.installed():
-        if weights.read_recipe(path).hash == recipe.hash:
-            return path.stem
     raise EncoderError(
-        f"the catalogue was made with an encoder {recipe.name!r} (recipe {recipe.hash}) that is not installed: name its "
-        ".safetensors file in [encoder] name, or make the fingerprints anew with `monitor catalog rebuild --fingerprint`"
+        f"no installed encoder made the fingerprints of this catalogue (it says {recipe.name!r}, recipe {recipe.hash}): name the "
+        ".safetensors file that did in [encoder] name, or make them anew: `monitor catalog rebuild --fingerprint`, with the same "
+        "-c or --catalog"
     )
 
 

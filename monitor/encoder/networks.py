@@ -122,8 +122,8 @@ class Large(nn.Module):
 
     def __init__(self, recipe: Recipe) -> None:
         super().__init__()
-        if not recipe.fine_bins:
-            raise EncoderError("the network 'large' needs the fine spectrogram: its recipe must have fine_bins")
+        if not (recipe.mel_bins and recipe.fine_bins):
+            raise EncoderError("the network 'large' is shown both spectrograms: its recipe must have mel_bins and fine_bins")
         self._rows = [recipe.mel_bins, recipe.fine_bins]
         self.towers = nn.ModuleList(Compact(replace(recipe, mel_bins=rows, fine_bins=0)) for rows in self._rows)
         self.join = nn.Linear(2 * recipe.dim, recipe.dim, bias=False)

@@ -86,6 +86,10 @@ def find(encoder: str, recipe: Recipe) -> SoundNetwork:
     Raises:
         EncoderError: There is none, or it is damaged.
     """
+    if not recipe.mel_bins:
+        raise EncoderError(
+            f"encoder {encoder!r} is shown no mel spectrogram: it is one for `large` to begin with, not to listen with"
+        )
     own = path_of(encoder)
     for path in (own, *sorted(weights.INSTALLED.glob(f"*{SUFFIX}"))):
         if path.is_file():

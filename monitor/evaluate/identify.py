@@ -48,7 +48,13 @@ class Answer:
 
 
 def measure(
-    cache: Path, out: Path, seconds: float, seed: int, device: str, conditions: Sequence[str] | None, say: Callable[[str], None]
+    cache: Path,
+    out: Path,
+    encoder: EncoderSettings,
+    seconds: float,
+    seed: int,
+    conditions: Sequence[str] | None,
+    say: Callable[[str], None],
 ) -> str:
     """Run all queries; return the table, and write it and the answers into `out`."""
     cache = cache.absolute()
@@ -57,9 +63,8 @@ def measure(
     known = [number for number in tracks if number % 4 != 3]
     unknown = [number for number in tracks if number % 4 == 3]
     catalog = out / "catalog"
-    _add(catalog, [cache / music.paths[number] for number in known])
-    settings = Settings(encoder=EncoderSettings(device=device))
-    identifier = Identifier(settings, catalog)
+    _add(catalog, [cache / music.paths[number] for number in known], encoder)
+    identifier = Identifier(Settings(encoder=encoder), catalog)
     studio = Studio(voices, noises, rate_hz=identifier.recipe.sample_rate_hz, seed=seed)
     lines = [
         "| condition | queries | right | false | start error s, median / 90 % | end error s | certain after s, median |",
@@ -95,11 +100,14 @@ def measure(
     return table
 
 
-def _add(catalog: Path, files: Sequence[Path]) -> None:
+def _add(catalog: Path, files: Sequence[Path], encoder: EncoderSettings) -> None:
+    config = catalog.with_name("config.toml")
+    config.parent.mkdir(parents=True, exist_ok=True)
+    config.write_text(f"[encoder]\nname = {json.dumps(encoder.name)}\ndevice = {json.dumps(encoder.device)}\n", encoding="utf-8")
     for at in range(0, len(files), ADD_PART):
         part = [str(path) for path in files[at : at + ADD_PART]]
         subprocess.run(
-            [sys.executable, "-m", "monitor", "catalog", "add", "--catalog", str(catalog), *part],
+            [sys.executable, "-m", "monitor", "catalog", "add", "-c", str(config), "--catalog", str(catalog), *part],
             check=False,
             stdin=subprocess.DEVNULL,
         )

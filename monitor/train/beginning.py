@@ -27,7 +27,6 @@ class Beginning:
         Raises:
             EncoderError: One is not there, or no encoder.
         """
-        self.names = names
         self._paths = [weights.find(name) for name in names]
         self._encoders = [weights.load(path) for path in self._paths]
 
@@ -36,28 +35,32 @@ class Beginning:
         """SHA-256 of the weights, of all of them; empty: random ones."""
         return " ".join(recipe.weights_sha256 for recipe, _ in self._encoders)
 
-    def fill(self, network: nn.Module) -> bool:
-        """Put the weights into the network; one encoder goes into both towers.
+    def fill(self, network: nn.Module) -> Large | None:
+        """Put the weights into the network; one `compact` goes into both towers.
 
         Returns:
-            Whether they are those of the towers alone, and how these are joined is still random (`join`).
+            The network where they are those of its towers, and how these are joined is still random (`join`).
 
         Raises:
             EncoderError: They do not fit it.
         """
-        parts = [network]
-        towers = isinstance(network, Large) and all(recipe.network == "compact" for recipe, _ in self._encoders)
-        if isinstance(network, Large) and towers:
-            parts = [*network.towers]
-        encoders = self._encoders * len(parts) if len(self._encoders) == 1 else self._encoders
-        told = ", ".join(f"{path} ({recipe.network})" for path, (recipe, _) in zip(self._paths, self._encoders, strict=True))
-        try:
-            for part, (_, tensors) in zip(parts, encoders, strict=True):
-                part.load_state_dict(tensors)
-        except (RuntimeError, ValueError) as error:
+        recipes = [recipe for recipe, _ in self._encoders]
+        towers = network if isinstance(network, Large) and recipes[0].network == "compact" else None
+        parts = [*towers.towers] if towers else [network]
+        encoders = self._encoders * len(parts) if len(recipes) == 1 else self._encoders
+        if len(encoders) != len(parts):
             raise EncoderError(
-                f"the network that the recipe asks for cannot begin with {told}: not the same, nor its towers"
-            ) from error
+                f"{len(recipes)} encoders to start from, but the network that the recipe asks for takes {len(parts)}"
+            )
+        if towers and not recipes[0].mel_bins:
+            raise EncoderError(f"{self._paths[0]} knows no mel spectrogram, which the first tower is shown: name it second")
+        for part, path, (recipe, tensors) in zip(parts, self._paths * len(parts), encoders, strict=False):
+            try:
+                part.load_state_dict(tensors)
+            except RuntimeError as error:
+                raise EncoderError(
+                    f"{path} holds the network {recipe.network!r}, not what the recipe asks for or a part of it, or of another size"
+                ) from error
         return towers
 
 

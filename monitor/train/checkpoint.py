@@ -19,6 +19,8 @@ from monitor.train.recipe import TrainingRecipe
 NAME = "checkpoint.pt"
 MAY_CHANGE = ("minutes", "steps", "validate_minutes")
 """Of `[training]`: what may be another when a run is taken up again. With anything else changed it would be two runs in one."""
+ADDED: dict[str, Any] = {"training.held": []}
+"""Fields of a recipe that older checkpoints lack, and what they would have had there."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -85,7 +87,7 @@ def load(
     except (OSError, RuntimeError, EOFError, pickle.UnpicklingError, KeyError, TypeError, AttributeError) as error:
         raise EncoderError(f"{path} is no checkpoint, or damaged: move it away, or name another --out") from error
     wanted = _kept(recipe)
-    if kept is not None and kept != wanted:
+    if kept is not None and (kept := ADDED | kept) != wanted:
         changed = ", ".join(sorted(name for name in kept.keys() | wanted.keys() if kept.get(name) != wanted.get(name)))
         raise ConfigError(f"{out} holds a run of another recipe ({changed} differ): name another --out")
     try:

@@ -28,7 +28,6 @@ from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
 from monitor.encoder.engine import multiplies_bfloat16, pick_device
 from monitor.encoder.features import LogMel
-from monitor.encoder.networks import Large
 from monitor.errors import ConfigError, Transient
 from monitor.train import checkpoint, codecs, losses, rooms
 from monitor.train.beginning import JOINED_ON, Beginning, join
@@ -64,8 +63,8 @@ class Run:
 
         Raises:
             EncoderError: `start_from` is no encoder, or does not fit the network; or what lies in `out` is no checkpoint.
-            ConfigError: The run in `out` is one of another recipe, or began with other weights; or the network lacks a part that
-                the recipe holds.
+            ConfigError: The run in `out` is one of another recipe, or began with other weights; or what the recipe holds is not in
+                the network, or all of it, or has no weights to begin with.
         """
         self._recipe, self._out, self._device = recipe, out, pick_device(device)
         self._sound: Recipe = recipe.encoder_recipe()
@@ -73,21 +72,24 @@ class Run:
         self._features = LogMel(self._sound).to(self._device)
         self._network = networks.build(self._sound).to(self._device, memory_format=torch.channels_last)  # type: ignore[call-overload]
         self._held = [self._part(name).requires_grad_(False) for name in recipe.training.held]
+        learning = [one for one in self._network.parameters() if one.requires_grad]
+        if not learning:
+            raise ConfigError("held: all of the network is held, and nothing left to learn")
         optimizer = {"adamw": torch.optim.AdamW, "lamb": Lamb}[recipe.training.optimizer]
-        self._optimizer: torch.optim.Optimizer = optimizer(
-            [one for one in self._network.parameters() if one.requires_grad], lr=0.0, weight_decay=recipe.training.weight_decay
-        )
+        self._optimizer: torch.optim.Optimizer = optimizer(learning, lr=0.0, weight_decay=recipe.training.weight_decay)
         self._loss = losses.build(recipe.training.loss, margin=recipe.training.margin, temperature=recipe.training.temperature)
         self.progress = Progress()
         self._stopping = False
         out.mkdir(parents=True, exist_ok=True)
-        begun, towers = Beginning(start_from), False
+        begun, unjoined = Beginning(start_from), None
         if progress := checkpoint.load(out, recipe, self._network, self._optimizer, self._device):
             self.progress = progress
             if start_from and begun.hashes != self.progress.started_from:
                 raise ConfigError(f"{out} holds a run that did not begin with {' '.join(start_from)}: name another --out")
+        elif self._held and not start_from:
+            raise ConfigError("the recipe holds parts of the network, which would be held at random weights: say --start-from")
         elif start_from:
-            towers = begun.fill(self._network)
+            unjoined = begun.fill(self._network)
             self.progress.started_from = begun.hashes
         self._random = torch.Generator()
         length = self._sound.window_samples
@@ -110,8 +112,8 @@ class Run:
             coded=coded,
             device=self._device,
         )
-        if towers and isinstance(self._network, Large):
-            join(self._network, (self._shown(self._sampler.draw(number), number) for number in range(JOINED_ON)))
+        if unjoined is not None:
+            join(unjoined, (self._shown(self._sampler.draw(number), number) for number in range(JOINED_ON)))
         self._retrieval = Retrieval(
             checked(cache, "validation", "music"),
             checked(cache, "validation", "speech"),
@@ -243,7 +245,7 @@ class Run:
         self._degrade.seed(seed)
         heard = self._degrade(sounds.positives, sounds.voices, sounds.noises, sounds.others, self._sound.window_samples)
         features: torch.Tensor = self._features(torch.cat([sounds.anchors, heard]))
-        return features.contiguous(memory_format=torch.channels_last)
+        return features
 
     def _half(self) -> torch.autocast:
         """Half precision where the device multiplies it faster; its range needs no loss scaling (bfloat16 everywhere)."""
@@ -274,11 +276,10 @@ class Run:
         checkpoint.save(self._out, self._recipe, self._network, self._optimizer, self.progress)
 
     def _part(self, name: str) -> nn.Module:
-        try:
-            part: nn.Module = self._network.get_submodule(name)
-            return part
-        except AttributeError as error:
-            raise ConfigError(f"held: the network {self._recipe.network!r} has no part {name!r}") from error
+        parts: dict[str, nn.Module] = dict(self._network.named_modules())
+        if not name or name not in parts:
+            raise ConfigError(f"held: the network {self._recipe.network!r} has no part {name!r}")
+        return parts[name]
 
 
 def _machine(device: torch.device) -> str:

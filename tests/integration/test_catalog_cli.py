@@ -121,10 +121,10 @@ def test_weights_of_another_kind_are_refused_until_fingerprinted_anew(
     assert monitor("verify", "-c", config) == 0
     capsys.readouterr()
     config.write_text('[encoder]\ndevice = "cpu"\n[catalog]\npath = "catalog"\n')
-    with pytest.raises(EncoderError, match=r"'compact' .* not installed: name its .* or make the fingerprints anew"):
+    with pytest.raises(EncoderError, match=r"no installed encoder .*'compact'.*: name the .* or make them anew"):
         monitor("add", music, "-c", config)
     assert monitor("verify", "-c", config) == 1
-    assert "wrong: encoder: the catalogue was made with" in capsys.readouterr().out
+    assert "wrong: encoder: no installed encoder made the fingerprints" in capsys.readouterr().out
     assert monitor("rebuild", "--fingerprint", "-c", config) == 0
     assert monitor("verify", "-c", config) == 0
     config.write_text("[catalogue]\npath = 'x'\n")

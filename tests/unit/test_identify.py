@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -97,6 +98,14 @@ def test_a_catalogue_of_another_encoder_is_refused(made: tuple[Settings, Path], 
         pass
     with pytest.raises(ForeignFingerprints, match="weights_sha256"):
         Identifier(made[0], tmp_path)
+
+
+def test_auto_is_the_encoder_that_made_the_catalogue(made: tuple[Settings, Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    settings, folder = made
+    path = Path(settings.encoder.name)
+    monkeypatch.setattr(weights, "INSTALLED", path.parent)
+    identifier = Identifier(replace(settings, encoder=replace(settings.encoder, name="auto")), folder)
+    assert identifier.recipe == weights.read_recipe(path)
 
 
 def test_no_catalogue_is_said_so(made: tuple[Settings, Path], tmp_path: Path) -> None:

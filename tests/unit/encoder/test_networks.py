@@ -76,7 +76,7 @@ def test_large_runs_in_half_precision_without_help() -> None:
 
 
 def test_large_without_a_second_spectrogram_is_refused() -> None:
-    with pytest.raises(EncoderError, match="its recipe must have fine_bins"):
+    with pytest.raises(EncoderError, match="its recipe must have mel_bins and fine_bins"):
         build(replace(RECIPE, network="large"))
 
 

@@ -137,6 +137,11 @@ def test_each_tower_may_begin_with_its_own_and_one_be_held(
     run = loop.Run(held, folder / "cache", folder / "two", "cpu", [str(first), str(second)])
     network = run._network
     assert isinstance(network, Large)
+    shown = torch.cat([run._shown(run._sampler.draw(number), number) for number in range(beginning.JOINED_ON)])
+    network.eval()
+    with torch.no_grad():
+        said = network.both(shown)
+        assert torch.allclose((said @ network.join.weight.T).norm(), torch.linalg.svdvals(said)[: run._sound.dim].norm(), rtol=1e-3)
     before = [{name: one.clone() for name, one in tower.state_dict().items()} for tower in network.towers]
     for path, tower in zip((first, second), before, strict=True):
         tensors = weights.load(path)[1]
@@ -169,17 +174,50 @@ def test_a_part_that_the_network_has_not_cannot_be_held(folder: Path, chosen: re
         loop.Run(wrong, folder / "cache", folder / "held", "cpu")
 
 
-@pytest.mark.parametrize("names", [["compact"], ["{path}", "{path}"]])
 def test_weights_that_do_not_fit_are_refused(
-    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe, names: list[str]
+    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe, large: recipe.TrainingRecipe
 ) -> None:
-    with pytest.raises(EncoderError, match=r"cannot begin with .*safetensors \(compact\).*: not the same, nor its towers"):
-        loop.Run(chosen, folder / "cache", folder / "other", "cpu", [name.format(path=finished[1]) for name in names])
+    def begin(wanted: recipe.TrainingRecipe, *names: str) -> None:
+        loop.Run(wanted, folder / "cache", folder / "other", "cpu", names)
+
+    path = str(finished[1])
+    with pytest.raises(EncoderError, match=r"compact\.safetensors holds the network 'compact', .* or of another size"):
+        begin(chosen, "compact")
+    with pytest.raises(EncoderError, match=r"2 encoders to start from, but the network that the recipe asks for takes 1"):
+        begin(chosen, path, path)
+    with pytest.raises(EncoderError, match=r"3 encoders to start from, .* takes 2"):
+        begin(large, path, path, path)
+    fine = folder / "of-fine.safetensors"
+    sound, tensors = weights.load(finished[1])
+    weights.save(fine, replace(sound, mel_bins=0, fine_bins=128), tensors)
+    with pytest.raises(EncoderError, match=r"of-fine\.safetensors knows no mel spectrogram, .*: name it second"):
+        begin(large, str(fine), path)
 
 
-def test_three_towers_are_one_too_many(finished: Finished, folder: Path, large: recipe.TrainingRecipe) -> None:
-    with pytest.raises(EncoderError, match="nor its towers"):
-        loop.Run(large, folder / "cache", folder / "other", "cpu", [str(finished[1])] * 3)
+def test_what_is_held_has_weights_and_leaves_something_to_learn(
+    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe, large: recipe.TrainingRecipe
+) -> None:
+    def begin(held: tuple[str, ...], *names: str) -> None:
+        wanted = replace(large, training=replace(large.training, held=held))
+        loop.Run(wanted, folder / "cache", folder / "held", "cpu", names)
+
+    with pytest.raises(ConfigError, match="held at random weights: say --start-from"):
+        begin(("towers.0",))
+    with pytest.raises(ConfigError, match="nothing left to learn"):
+        begin(("towers", "join"), str(finished[1]))
+    with pytest.raises(ConfigError, match="has no part ''"):
+        begin(("",), str(finished[1]))
+
+
+def test_a_checkpoint_from_before_a_field_of_the_recipe_is_taken_up(
+    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe
+) -> None:
+    shutil.copytree(folder / "out", folder / "older")
+    path = folder / "older" / checkpoint.NAME
+    state = torch.load(path, weights_only=True)
+    del state["recipe"]["training.held"]
+    torch.save(state, path)
+    assert loop.Run(chosen, folder / "cache", folder / "older", "cpu").progress.step == finished[0].progress.step
 
 
 def test_a_run_that_is_stopped_has_saved_and_goes_on(folder: Path, chosen: recipe.TrainingRecipe) -> None:
