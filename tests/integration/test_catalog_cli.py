@@ -132,6 +132,28 @@ def test_weights_of_another_kind_are_refused_until_fingerprinted_anew(
         monitor("list", "-c", config)
 
 
+def test_auto_goes_on_with_the_encoder_that_made_the_catalogue(
+    monitor: Callable[..., int], music: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    named, auto = tmp_path / "named.toml", tmp_path / "auto.toml"
+    named.write_text('[encoder]\nname = "large"\ndevice = "cpu"\n')
+    auto.write_text('[encoder]\ndevice = "cpu"\n')
+
+    def encoder() -> str:
+        capsys.readouterr()
+        monitor("stats", "--format", "json")
+        return str(json.loads(capsys.readouterr().out)["encoder"])
+
+    assert monitor("add", music / "0.flac", "-c", named) == 0
+    assert monitor("add", music / "1.flac", "-c", auto) == 0
+    assert monitor("verify", "-c", auto) == 0
+    assert monitor("rebuild", "--fingerprint", "-c", auto) == 0
+    assert encoder() == "large"
+    (tmp_path / "catalog" / "catalog.db").unlink()
+    assert monitor("add", music / "1.flac", "-c", auto) == 0
+    assert encoder() == "compact"
+
+
 def test_ctrl_c_is_answered_with_what_to_do_and_a_second_run_goes_on(
     monitor: Callable[..., int], music: Path, tmp_path: Path
 ) -> None:
