@@ -92,7 +92,7 @@ def test_a_catalogue_that_is_not_there_or_of_other_weights(daemon: Daemon, catal
     with database:
         database.execute("UPDATE meta SET value = ? WHERE key = 'recipe'", (other,))
     database.close()
-    for sign in ("weights_sha256", "no catalogue in"):
+    for sign in ("no installed encoder made the fingerprints", "no catalogue in"):
         for arguments in (("run", "-c", daemon.config), ("identify", "-c", daemon.config, KNOWN)):
             done = monitor(*arguments)
             assert done.returncode == 78, done.stdout
