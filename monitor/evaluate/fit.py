@@ -6,9 +6,11 @@ counts the same), and those with others. For following, the others are windows o
 whose package is not in the catalogue, speech and noise are looked up as a stream would be, and the others are the windows along the
 best alignments that turn up: the rivals that a true one has to beat. They are chosen window by window and would make a long weak
 alignment count for too little, so the curve for finding is the mean of the two. The tail (`unknown.py`) is that of the plays told
-of the same recordings, every half minute of them under another of the conditions, several times over, and of speech and noise as
-they are, by chance. The confidence (`sure.py`) is fitted to what is then told of known and unknown recordings at a loose budget.
-Unknown means that neither the package nor anything that sounds like the recording is in the catalogue: some packages share music.
+by chance of the same recordings, every half minute of them under another of the conditions, of as much music of the train split,
+and of speech and noise as they are: few recordings hold a chord for long, those make the tail, and the validation split is too
+small to have its share of them. The confidence (`sure.py`) is fitted to what is then told of known and unknown recordings at a
+loose budget. Unknown means that neither the package nor anything that sounds like the recording is in the catalogue: some packages
+share music.
 """
 
 from __future__ import annotations
@@ -26,6 +28,7 @@ from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
 from monitor.evaluate.conditions import CONDITIONS, Condition, Studio
 from monitor.evaluate.memory import MemoryLibrary
+from monitor.evaluate.strangers import shelve, windows
 from monitor.evaluate.sure import Outcome, logistic, plays
 from monitor.evaluate.unknown import Tail, best_evidence, tail, told
 from monitor.messages import Play
@@ -42,20 +45,14 @@ STRANGERS = 3000
 """Windows of other recordings that the windows of a recording are compared with."""
 LOWEST_NATS, HIGHEST_NATS = -1.5, 18.0
 """One window never says more: what is rarer than this in the histograms was not measured."""
-FILLING, FILLING_S = 150, 120
-"""Recordings of the train split beside those of the validation split in the catalogue, and seconds of each at most."""
 AIRED_S = 30.0
 """So long the unknown is heard under one condition, until the next."""
 FOREIGN_S = 1800
 """So much speech, and so much noise, is looked up."""
-DRAWS = 3
-"""So often is each recording on air for the tail, under other conditions each time: by one draw its slope was 0.17 to 0.26."""
-NEEDED = (9.0, 12.0, 15.0, 18.0, 22.0, 27.0)
-"""Nats that are asked for to see how often the unknown is told: from some hundred times a day to a few."""
+NEEDED = (9.0, 12.0, 15.0, 18.0, 22.0, 27.0, 33.0, 40.0)
+"""Nats that are asked for to see how often the unknown is told: from some hundred times a day to once."""
 EXCERPTS_S = (3.0, 5.0, 10.0, 30.0)
 """Lengths of the plays that the confidence is fitted to."""
-SAME, ASKED, KIN = 0.9, 3, 0.05
-"""Two recordings share music when more than this share of the windows of one (every third is asked) is so alike to the other."""
 RIVALS_EVERY = 3
 """Of so many recordings one is looked up for the rivals' curve."""
 
@@ -70,11 +67,6 @@ class Fit:
     tail: Tail
     told_right: int
     told_wrong: int
-
-
-def windows(sound: NDArray[np.float32], recipe: Recipe, first: int = 0) -> NDArray[np.float32]:
-    """Cut sound into windows on the hop grid, beginning `first` samples in."""
-    return np.lib.stride_tricks.sliding_window_view(sound[first:], recipe.window_samples)[:: recipe.hop_samples]
 
 
 def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None], seed: int = 7) -> Fit:
@@ -105,18 +97,10 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     knots, nats = _curve(same, other)
     evidence = _told_by_level(replace(cohort, knots=knots, nats=nats, followed=nats, shared=shared), levels, say)
     say(f"curve from {len(same)} true and {int(other.sum())} other pairs; the cohort accounts for {shared:.2f} of a true one")
-    filling = _filling(cache, encoder, recipe, random)
-    library = MemoryLibrary(
-        [*(music.paths[number] for number in tracks), *(music.paths[0] for _ in filling)], [*stored.values(), *filling]
-    )
-    place = {number: at for at, number in enumerate(tracks, start=1)}
-    twins = _twins(stored)
-    siblings = {
-        number: [place[one] for one in tracks if music.packages[one] == music.packages[number] or one in twins[number]]
-        for number in tracks
-    }
+    shelf = shelve(cache, music, stored, encoder, recipe, random)
+    library = MemoryLibrary([shelf.paths[one] for one in shelf.kept], list(shelf.kept.values()))
     foreign = [encoder.encode(windows(clips.sound(0, FOREIGN_S * recipe.sample_rate_hz), recipe)) for clips in (voices, noises)]
-    strange = [(stored[number], library.without(siblings[number])) for number in tracks]
+    strange = [(stored[number], library.without(shelf.kin(("validation", number)))) for number in tracks]
     strange += [(vectors, library) for vectors in foreign]
     rivals = sum(
         (best_evidence(*one, evidence, BINS)[1] for one in [*strange[::RIVALS_EVERY], *strange[-len(foreign) :]]),
@@ -125,34 +109,38 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     _, against_rivals = _curve(same, rivals)
     evidence = replace(evidence, nats=np.mean([evidence.nats, against_rivals], axis=0, dtype=np.float32))
     say(f"curve for finding: {int(rivals.sum())} windows of rivals, {library.rows} fingerprints in the catalogue")
-    aired = [
-        (encoder.encode(windows(_aired(sounds[number], recipe, studio, random), recipe)), library.without(siblings[number]))
-        for _ in range(DRAWS)
-        for number in tracks
+    heard = [
+        (encoder.encode(windows(_aired(sound, recipe, studio, random), recipe)), rows, library.without(shelf.kin(one)))
+        for one, sound, rows in [
+            *((("validation", number), sounds[number], stored[number]) for number in tracks),
+            *((("train", number), sound, shelf.elsewhere["train", number]) for number, sound in shelf.sounds.items()),
+        ]
     ]
-    strangers = [(vectors, library) for vectors in foreign]
-    own = [*(stored[number] for _ in range(DRAWS) for number in tracks), *(None for _ in foreign)]
-    rungs = [
-        rung
-        for (vectors, view), rows in zip([*aired, *strangers], own, strict=True)
-        for rung in told(vectors, rows, view, evidence, recipe, NEEDED)
+    unknown: list[tuple[NDArray[np.float32], NDArray[np.float32] | None, MemoryLibrary]] = [
+        *heard,
+        *((vectors, None, library) for vectors in foreign),
     ]
+    rungs = [rung for vectors, rows, view in unknown for rung in told(vectors, rows, view, evidence, recipe, NEEDED)]
     found = tail(rungs)
     evidence = replace(evidence, tail_offset=found.offset, tail_slope=found.slope)
-    hours = sum(len(vectors) for vectors, _ in [*aired, *strangers]) * recipe.hop_s / 3600
+    hours = sum(len(vectors) for vectors, *_ in unknown) * recipe.hop_s / 3600
     say(f"tail: {found.offset:.2f} + {found.slope:.3f} e, {hours:.1f} h, {library.rows} fingerprints")
     for rung in found.rungs:
         model = rung.chances * math.exp(-found.offset - found.slope * rung.needed)
-        say(f"  {rung.needed:g} nats asked for: told {rung.told}, the curve says {model:.1f}; {rung.shared} share a sound")
+        say(f"  {rung.needed:g} nats asked for: told {rung.told}, the curve says {model:.1f}; {rung.same} the same sound")
     known = [
         (encoder.encode(windows(_excerpt(sound, length_s, condition, recipe, studio, random), recipe)), number)
         for number, sound in sounds.items()
         for condition in CONDITIONS.values()
         for length_s in [float(random.choice(EXCERPTS_S))]
     ]
-    unknown = [*aired[: len(tracks)], *strangers]
-    right_for = {number: {place[number], *(place[one] for one in twins[number])} for number in tracks}
-    outcomes = _outcomes([(vectors, right_for[number]) for vectors, number in known], unknown, library, evidence, recipe)
+    outcomes = _outcomes(
+        [(vectors, shelf.same(("validation", number))) for vectors, number in known],
+        [(vectors, view) for vectors, _, view in unknown],
+        library,
+        evidence,
+        recipe,
+    )
     right = [one.right for one in outcomes]
     offset, per_nat, per_log, per_similarity, most = logistic(outcomes)
     evidence = replace(
@@ -230,28 +218,6 @@ def _told_by_level(evidence: Evidence, levels: Mapping[str, Sequence[float]], sa
     for name, found in levels.items():
         say(f"median similarity {middle[name]:.2f} under {name}; in the foreground: {np.mean(np.array(found) >= level):.2f}")
     return replace(evidence, foreground=level, per_speed=per_speed)
-
-
-def _filling(cache: Path, encoder: Encoder, recipe: Recipe, random: np.random.Generator) -> list[NDArray[np.float32]]:
-    """Fingerprint recordings of the train split, which make the catalogue as large as a small one in service."""
-    music = open_split(cache, "train", "music")
-    chosen = random.permutation(len(music))[:FILLING]
-    return [encoder.encode(windows(music.recording(int(number))[: FILLING_S * recipe.sample_rate_hz], recipe)) for number in chosen]
-
-
-def _twins(stored: Mapping[int, NDArray[np.float32]]) -> dict[int, set[int]]:
-    """Return which recordings share music with which."""
-    numbers = list(stored)
-    table, ends = np.concatenate(list(stored.values())), np.cumsum([len(rows) for rows in stored.values()])
-    starts = ends - [len(rows) for rows in stored.values()]
-    twins: dict[int, set[int]] = {number: set() for number in numbers}
-    for number, rows in stored.items():
-        same = np.maximum.reduceat(rows[::ASKED] @ table.T, starts, axis=1) >= SAME
-        for at in np.flatnonzero(same.mean(axis=0) > KIN):
-            if numbers[at] != number:
-                twins[number].add(numbers[at])
-                twins[numbers[at]].add(number)
-    return twins
 
 
 def _aired(sound: NDArray[np.float32], recipe: Recipe, studio: Studio, random: np.random.Generator) -> NDArray[np.float32]:

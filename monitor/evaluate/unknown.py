@@ -1,8 +1,8 @@
 """How far unknown audio gets by chance: streams whose recordings the catalogue does not have.
 
 Knows lookups and alignments as the tracker makes them, the plays that the matcher tells, and how their number falls with the
-evidence that is asked for. What shares a sound with the recording on air is no chance: how often that comes is up to the music,
-not to the number of fingerprints, and it is left out. Knows nothing of encoders or audio.
+evidence that is asked for. What is the same sound as the recording on air, a version of it or a sample of both, is no chance and
+is left out; a chord that two hold alike is one. Knows nothing of encoders or audio.
 """
 
 from __future__ import annotations
@@ -32,8 +32,9 @@ from monitor.pipeline.matching import DAY_S, NEIGHBOURS
 BATCH = 512
 LEAST_RUNGS = 3
 """Levels at which something must be told before it can be said how that falls."""
-SHARED = 0.55
-"""Mean similarity along a diagonal from which on two recordings share a sound there: a loop, a sample, an instrument's note."""
+SAME = 0.8
+"""Mean similarity along a diagonal from which on two recordings are the same sound there: a version, a loop, a sample. Chords that
+are held in two pieces of music have 0.6 to 0.7."""
 
 
 def best_evidence(
@@ -75,8 +76,8 @@ class Rung:
     needed: float
     """Nats."""
     told: int
-    shared: int
-    """Plays left out, because what was told shares a sound with what was on air."""
+    same: int
+    """Plays left out, because what was told is the same sound as what was on air."""
     chances: float
     """Hops that were heard, times the fingerprints they were compared with."""
 
@@ -115,12 +116,12 @@ def told(
     for level in needed:
         per_day = math.exp(-level) * library.rows * DAY_S / recipe.hop_s
         every = plays(vectors, remembering, plain, recipe, per_day=per_day)
-        shared = sum(own is not None and shares_sound(play, own, library, recipe) for play in every)
-        rungs.append(Rung(needed=level, told=len(every) - shared, shared=shared, chances=chances))
+        same = sum(own is not None and same_sound(play, own, library, recipe) for play in every)
+        rungs.append(Rung(needed=level, told=len(every) - same, same=same, chances=chances))
     return rungs
 
 
-def shares_sound(play: Play, own: NDArray[np.float32], library: MemoryLibrary, recipe: Recipe) -> bool:
+def same_sound(play: Play, own: NDArray[np.float32], library: MemoryLibrary, recipe: Recipe) -> bool:
     """Say whether the stretch of a recording that was told is somewhere in another one [n, dim] too, all of it."""
     first = min(int(play.reference_start_s / recipe.hop_s), library.hops(play.reference_id) - 1)
     last = max(round(play.reference_end_s / recipe.hop_s), first + LEAST_HOPS)
@@ -129,7 +130,7 @@ def shares_sound(play: Play, own: NDArray[np.float32], library: MemoryLibrary, r
         rows, own = own, rows
     alike = rows @ own.T
     diagonals = np.lib.stride_tricks.sliding_window_view(alike, len(rows), axis=1).diagonal(axis1=0, axis2=2)
-    return float(diagonals.mean(axis=-1).max()) >= SHARED
+    return float(diagonals.mean(axis=-1).max()) >= SAME
 
 
 def tail(rungs: Sequence[Rung]) -> Tail:
@@ -145,7 +146,7 @@ def tail(rungs: Sequence[Rung]) -> Tail:
     levels = sorted({rung.needed for rung in rungs})
     counts = np.array([sum(rung.told for rung in rungs if rung.needed == level) for level in levels], float)
     chances = np.array([sum(rung.chances for rung in rungs if rung.needed == level) for level in levels])
-    shared = [sum(rung.shared for rung in rungs if rung.needed == level) for level in levels]
+    same = [sum(rung.same for rung in rungs if rung.needed == level) for level in levels]
     if np.count_nonzero(counts) < LEAST_RUNGS:
         raise ValueError(f"plays of unknown audio were told at {np.count_nonzero(counts)} of {len(levels)} levels")
     needed = np.array(levels)
@@ -161,7 +162,7 @@ def tail(rungs: Sequence[Rung]) -> Tail:
         offset=float(found[0]),
         slope=float(found[1]),
         rungs=tuple(
-            Rung(needed=level, told=int(count), shared=same, chances=float(chance))
-            for level, count, same, chance in zip(levels, counts, shared, chances, strict=True)
+            Rung(needed=level, told=int(count), same=left_out, chances=float(chance))
+            for level, count, left_out, chance in zip(levels, counts, same, chances, strict=True)
         ),
     )

@@ -22,7 +22,7 @@ from monitor.evaluate.broadcast import impostors
 from monitor.evaluate.broadcast.catalogue import IMPOSTOR_S
 from monitor.evaluate.broadcast.heard import keep
 from monitor.evaluate.broadcast.impostors import Impostors
-from monitor.evaluate.fit import ASKED, KIN, SAME, windows
+from monitor.evaluate.strangers import ASKED, KIN, SAME, windows
 from monitor.pipeline.ports import Encoder
 from monitor.train.data import Clips, open_split
 

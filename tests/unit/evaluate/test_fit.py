@@ -5,18 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from monitor.core.recipe import Recipe
-from monitor.evaluate.fit import BINS, HIGHEST_NATS, LOWEST_NATS, _curve, windows
+from monitor.evaluate.fit import BINS, HIGHEST_NATS, LOWEST_NATS, _curve
 from monitor.evaluate.memory import MemoryLibrary
 from monitor.evaluate.unknown import best_evidence
 from tests.unit.core.stories import EVIDENCE, Air, fingerprints, recording
-
-
-def test_windows_lie_on_the_hop_grid() -> None:
-    recipe = Recipe(name="small", window_samples=80, hop_samples=40)
-    cut = windows(np.arange(215, dtype=np.float32), recipe, 10)
-    assert cut[:, 0].tolist() == [10, 50, 90, 130]
-    assert cut.shape == (4, 80)
 
 
 def test_the_curve_of_two_normal_distributions_is_their_log_ratio() -> None:

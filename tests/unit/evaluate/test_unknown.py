@@ -26,18 +26,18 @@ def test_the_tail_counts_were_drawn_from_is_found_again() -> None:
     for needed in (9.0, 12.0, 15.0, 18.0, 22.0):
         for part in (0.25, 0.75):
             mean = part * chances * math.exp(-OFFSET - SLOPE * needed)
-            rungs.append(Rung(needed=needed, told=int(random.poisson(mean)), shared=1, chances=part * chances))
+            rungs.append(Rung(needed=needed, told=int(random.poisson(mean)), same=1, chances=part * chances))
     found = tail(rungs)
     assert found.slope == pytest.approx(SLOPE, rel=0.05)
     for needed in (9.0, 22.0, 35.0):
         assert found.offset + found.slope * needed == pytest.approx(OFFSET + SLOPE * needed, abs=0.4)
     assert [rung.chances for rung in found.rungs] == pytest.approx([chances] * 5)
-    assert [rung.shared for rung in found.rungs] == [2] * 5
+    assert [rung.same for rung in found.rungs] == [2] * 5
 
 
 def test_a_tail_of_nothing_is_none() -> None:
     with pytest.raises(ValueError, match="told at 1 of 3 levels"):
-        tail([Rung(needed=level, told=int(level == 9.0), shared=0, chances=1e9) for level in (9.0, 12.0, 15.0)])
+        tail([Rung(needed=level, told=int(level == 9.0), same=0, chances=1e9) for level in (9.0, 12.0, 15.0)])
 
 
 def test_rungs_count_the_plays_that_are_told_when_so_much_is_asked_for() -> None:
@@ -45,18 +45,18 @@ def test_rungs_count_the_plays_that_are_told_when_so_much_is_asked_for() -> None
     air = Air(60)
     air.play(SONGS[1], 20.0, to_s=20.0)
     rungs = told(air.heard(), None, LIBRARY, EVIDENCE, RECIPE, [40.0, 600.0])
-    assert [(rung.told, rung.shared) for rung in rungs] == [(1, 0), (0, 0)]
+    assert [(rung.told, rung.same) for rung in rungs] == [(1, 0), (0, 0)]
     assert {rung.chances for rung in rungs} == {120.0 * LIBRARY.rows}
 
 
-def test_what_shares_a_sound_with_what_is_on_air_is_counted_apart() -> None:
+def test_what_is_the_same_sound_as_what_is_on_air_is_counted_apart() -> None:
     """What is on air is another version of what the catalogue has, with another beginning; or is said to be something else."""
     air = Air(60)
     air.play(SONGS[1], 20.0, to_s=20.0)
     (version,) = told(air.heard(), fingerprints(np.concatenate([recording(4, 5), SONGS[1]])), LIBRARY, EVIDENCE, RECIPE, [40.0])
-    assert (version.told, version.shared) == (0, 1)
+    assert (version.told, version.same) == (0, 1)
     (other,) = told(air.heard(), fingerprints(recording(3, 30)), LIBRARY, EVIDENCE, RECIPE, [40.0])
-    assert (other.told, other.shared) == (1, 0)
+    assert (other.told, other.same) == (1, 0)
 
 
 class Counted(MemoryLibrary):
