@@ -209,7 +209,7 @@ class Daemon:
 
     def _open_encoder(self) -> tuple[Engine, Evidence]:
         settings = self._settings.encoder
-        name = choose(settings.name, lambda: recipe_at(self._settings.catalog.path))
+        name = choose(settings.name, settings.device, lambda: recipe_at(self._settings.catalog.path))
         engine = load_encoder(name, settings.device, settings.threads, music=True)
         evidence = load_evidence(name, engine.recipe)
         engine.warm_up()

@@ -31,7 +31,7 @@ class Identifier:
         Raises:
             Permanent: No such catalogue, or one of another encoder.
         """
-        name = choose(settings.encoder.name, lambda: recipe_at(folder))
+        name = choose(settings.encoder.name, settings.encoder.device, lambda: recipe_at(folder))
         self._engine = load_encoder(name, settings.encoder.device, settings.encoder.threads)
         self.recipe = self._engine.recipe
         evidence = load_evidence(name, self.recipe)

@@ -84,8 +84,8 @@ class EncoderSettings:
     """The fingerprint network: [encoder]."""
 
     name: str = "auto"
-    """`auto` takes the installed encoder that made the catalogue, and `compact` for a new one; or which of them, or the path of a
-    .safetensors file; then it must be the one the catalogue was made with."""
+    """`auto` takes the installed encoder that made the catalogue, for a new catalogue `large` on a GPU and `compact` on a CPU; or
+    which of them, or the path of a .safetensors file; then it must be the one the catalogue was made with."""
     device: str = "auto"
     """`auto` takes the first CUDA device when there is one, otherwise the CPU; or `cpu`, `cuda`, `cuda:1`."""
     threads: int = 0

@@ -211,7 +211,7 @@ def verify(arguments: argparse.Namespace) -> int:
     settings, folder = settings_and_catalog(arguments)
     store, recipe, wrong = Store(folder), None, 0
     try:
-        recipe, _tensors = weights.load(weights.find(choose(settings.encoder.name, lambda: store.recipe)))
+        recipe, _tensors = weights.load(weights.find(choose(settings.encoder.name, settings.encoder.device, lambda: store.recipe)))
     except EncoderError as error:
         print(f"wrong: encoder: {error}")
         wrong += 1
@@ -307,7 +307,7 @@ def _engine(settings: Settings, made_with: Callable[[], Recipe | None], *, anew:
     from monitor.encoder.engine import choose, load_encoder
 
     chosen = settings.encoder
-    return load_encoder(choose(chosen.name, made_with, anew=anew), chosen.device, chosen.threads)
+    return load_encoder(choose(chosen.name, chosen.device, made_with, anew=anew), chosen.device, chosen.threads)
 
 
 def _say_kin(store: Store) -> None:

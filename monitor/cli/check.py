@@ -120,7 +120,7 @@ def _encoder(settings: Settings) -> tuple[Engine | None, Line]:
         return None
 
     try:
-        name = choose(settings.encoder.name, made_with)
+        name = choose(settings.encoder.name, settings.encoder.device, made_with)
         engine = load_encoder(name, settings.encoder.device, music=True)
     except MonitorError as error:
         return None, Line(word="FAIL", name="encoder", detail=str(error))

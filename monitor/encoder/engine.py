@@ -189,18 +189,20 @@ def pick_device(wanted: str) -> torch.device:
     return device
 
 
-def choose(name: str, made_with: Callable[[], Recipe | None], *, anew: bool = False) -> str:
+def choose(name: str, device: str, made_with: Callable[[], Recipe | None], *, anew: bool = False) -> str:
     """Return which encoder to load where the settings say `name`.
 
-    Of `auto` it is the installed one that made the catalogue's fingerprints; where there is no catalogue yet, `compact`.
+    Of `auto` it is the installed one that made the catalogue's fingerprints; where there is no catalogue yet, `large` on a GPU and
+    `compact` on a CPU.
 
     Args:
         name: What the settings say.
+        device: `auto`, or a device.
         made_with: Looks what the catalogue's fingerprints were made with; called for `auto` only.
-        anew: All fingerprints are made anew: where their encoder is not installed, `compact` will do.
+        anew: All fingerprints are made anew: where their encoder is not installed, the device's will do.
 
     Raises:
-        EncoderError: No installed encoder made them.
+        EncoderError: No installed encoder made them, or the device is not on this machine.
     """
     if name != weights.AUTO:
         return name
@@ -211,7 +213,7 @@ def choose(name: str, made_with: Callable[[], Recipe | None], *, anew: bool = Fa
                 if weights.read_recipe(path).hash == recipe.hash:
                     return path.stem
     if recipe is None or anew:
-        return "compact"
+        return "large" if pick_device(device).type == "cuda" else "compact"
     raise EncoderError(
         f"no installed encoder made the fingerprints of this catalogue (it says {recipe.name!r}, recipe {recipe.hash}): name the "
         ".safetensors file that did in [encoder] name, or make them anew: `monitor catalog rebuild --fingerprint`, with the same "

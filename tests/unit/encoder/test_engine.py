@@ -120,17 +120,20 @@ def test_it_says_which_encoder_runs_where(engine: Engine) -> None:
     assert engine.recipe.dim == 16
 
 
-def test_auto_is_the_encoder_that_made_the_catalogue_or_else_compact() -> None:
+def test_auto_is_the_encoder_that_made_the_catalogue_or_else_that_of_the_device(monkeypatch: pytest.MonkeyPatch) -> None:
     def unasked() -> Recipe:
         raise AssertionError
 
-    assert choose("mine", unasked) == "mine"
+    assert choose("mine", "cpu", unasked) == "mine"
     for path in weights.installed():
-        assert choose("auto", partial(replace, weights.read_recipe(path), name="renamed")) == path.stem
+        assert choose("auto", "cpu", partial(replace, weights.read_recipe(path), name="renamed")) == path.stem
     with pytest.raises(EncoderError, match=r"no installed encoder made .*'gone', recipe .*: name the .safetensors file"):
-        choose("auto", lambda: Recipe(name="gone"))
-    assert choose("auto", lambda: Recipe(name="gone"), anew=True) == "compact"
-    assert choose("auto", lambda: None) == "compact"
+        choose("auto", "cpu", lambda: Recipe(name="gone"))
+    assert choose("auto", "cpu", lambda: Recipe(name="gone"), anew=True) == "compact"
+    assert choose("auto", "auto", lambda: None) == ("large" if torch.cuda.is_available() else "compact")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    assert [choose("auto", device, lambda: None) for device in ("auto", "cuda:0", "cpu")] == ["large", "large", "compact"]
     assert {"large", "compact"} <= {path.stem for path in weights.installed()}
 
 
@@ -138,7 +141,7 @@ def test_auto_passes_over_what_is_damaged(tmp_path: Path, monkeypatch: pytest.Mo
     monkeypatch.setattr(weights, "INSTALLED", tmp_path)
     (tmp_path / "broken.safetensors").write_bytes(b"nothing")
     sealed = weights.save(tmp_path / "whole.safetensors", Recipe(name="whole"), {"w": torch.ones(3)})
-    assert choose("auto", lambda: sealed) == "whole"
+    assert choose("auto", "cpu", lambda: sealed) == "whole"
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
