@@ -12,7 +12,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser("evaluate", help="measure recognition, or fit the evidence to an encoder", description=__doc__)
     actions = parser.add_subparsers(required=True, metavar="ACTION")
 
-    one = actions.add_parser("fit", help="fit what a similarity says to an encoder, on the validation split")
+    one = actions.add_parser("fit", help="fit what a similarity says to an encoder, on the validation and the train split")
     one.add_argument("--encoder", default="compact", help="an installed encoder, or a .safetensors file (default: %(default)s)")
     one.add_argument("--out", type=Path, help="file to write (default: beside the weights)")
     one.set_defaults(run=fit)

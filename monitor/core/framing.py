@@ -1,4 +1,4 @@
-"""Cuts the sound of one stream into equal windows on the hop grid.
+"""Cuts the sound of one stream, or of a recording, into equal windows on the hop grid.
 
 Knows positions and lengths. Knows nothing of time of day, of batches, or of what the windows are for.
 """
@@ -57,3 +57,10 @@ class Framer:
     def _surplus(self, chunk: Chunk) -> int:
         """Samples at the head of the chunk that belong to no window."""
         return 0 if self._held.size else min(max(self._start - chunk.position, 0), chunk.samples.size)
+
+
+def windows(sound: NDArray[np.float32], recipe: Recipe) -> NDArray[np.float32]:
+    """Show the windows [n, window_samples] of a whole sound [samples], which is not copied; what is shorter than one has none."""
+    if len(sound) < recipe.window_samples:
+        return np.empty((0, recipe.window_samples), np.float32)
+    return np.lib.stride_tricks.sliding_window_view(sound, recipe.window_samples)[:: recipe.hop_samples]

@@ -17,6 +17,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from monitor.core.framing import windows
 from monitor.core.hearing import Hearing
 from monitor.core.recipe import Recipe
 from monitor.encoder.engine import Engine
@@ -139,10 +140,7 @@ def measure(cache: Path, split: str, engine: Engine, seed: int = 1, pieces: int 
     for name, make, right in _cases(mixer, size):
         single, smooth = [], []
         for _ in range(pieces):
-            windows = np.lib.stride_tricks.sliding_window_view(make() * np.float32(0.1), recipe.window_samples)[
-                :: recipe.hop_samples
-            ]
-            _, music = engine.listen(windows)
+            _, music = engine.listen(windows(make() * np.float32(0.1), recipe))
             single.append(float((music > 0.5).mean()))
             smooth.append(_smoothed(music, recipe, size))
         shares = [value if right is AirState.MUSIC else 1 - value for value in (float(np.mean(single)), float(np.mean(smooth)))]

@@ -1,4 +1,4 @@
-"""Fits what a similarity says (`core/evidence.py`) to an encoder, on the validation split.
+"""Fits what a similarity says (`core/evidence.py`) to an encoder, on the validation split and some of the train split.
 
 The cohort: fingerprints of music, voices and noise of the train split. A curve: log of two histograms of distinct similarities,
 smoothed and made to rise: those of heard windows with the stored window at the true place (every condition of `conditions.py`
@@ -6,8 +6,8 @@ counts the same), and those with others. For following, the others are windows o
 whose package is not in the catalogue, speech and noise are looked up as a stream would be, and the others are the windows along the
 best alignments that turn up: the rivals that a true one has to beat. They are chosen window by window and would make a long weak
 alignment count for too little, so the curve for finding is the mean of the two. The tail (`unknown.py`) is that of the plays told
-by chance of the same recordings, every half minute of them under another of the conditions, of as much music of the train split,
-and of speech and noise as they are: few recordings hold a chord for long, those make the tail, and the validation split is too
+by chance of the same recordings, every half minute of them under another of the conditions, of others of the train split alike, and
+of speech and noise as they are: few recordings hold a chord for long, those make the tail, and the validation split is too
 small to have its share of them. The confidence (`sure.py`) is fitted to what is then told of known and unknown recordings at a
 loose budget. Unknown means that neither the package nor anything that sounds like the recording is in the catalogue: some packages
 share music.
@@ -25,12 +25,13 @@ from numpy.typing import NDArray
 
 from monitor.core.alignment import between
 from monitor.core.evidence import Evidence
+from monitor.core.framing import windows
 from monitor.core.recipe import Recipe
 from monitor.evaluate.conditions import CONDITIONS, Condition, Studio
 from monitor.evaluate.memory import MemoryLibrary
-from monitor.evaluate.strangers import shelve, windows
+from monitor.evaluate.strangers import cast
 from monitor.evaluate.sure import Outcome, logistic, plays
-from monitor.evaluate.unknown import Tail, best_evidence, tail, told
+from monitor.evaluate.unknown import Tail, along_rivals, tail, told
 from monitor.messages import Play
 from monitor.pipeline.ports import Encoder
 from monitor.train.data import open_split
@@ -97,23 +98,23 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
     knots, nats = _curve(same, other)
     evidence = _told_by_level(replace(cohort, knots=knots, nats=nats, followed=nats, shared=shared), levels, say)
     say(f"curve from {len(same)} true and {int(other.sum())} other pairs; the cohort accounts for {shared:.2f} of a true one")
-    shelf = shelve(cache, music, stored, encoder, recipe, random)
-    library = MemoryLibrary([shelf.paths[one] for one in shelf.kept], list(shelf.kept.values()))
+    aired = cast(cache, music, stored, encoder, recipe, random)
+    library = MemoryLibrary(list(aired.paths.values()), list(aired.catalogued.values()))
     foreign = [encoder.encode(windows(clips.sound(0, FOREIGN_S * recipe.sample_rate_hz), recipe)) for clips in (voices, noises)]
-    strange = [(stored[number], library.without(shelf.kin(("validation", number)))) for number in tracks]
+    strange = [(stored[number], library.without(aired.kin(("validation", number)))) for number in tracks]
     strange += [(vectors, library) for vectors in foreign]
     rivals = sum(
-        (best_evidence(*one, evidence, BINS)[1] for one in [*strange[::RIVALS_EVERY], *strange[-len(foreign) :]]),
+        (along_rivals(*one, evidence, BINS) for one in [*strange[::RIVALS_EVERY], *strange[-len(foreign) :]]),
         np.zeros(len(BINS) - 1, np.int64),
     )
     _, against_rivals = _curve(same, rivals)
     evidence = replace(evidence, nats=np.mean([evidence.nats, against_rivals], axis=0, dtype=np.float32))
     say(f"curve for finding: {int(rivals.sum())} windows of rivals, {library.rows} fingerprints in the catalogue")
     heard = [
-        (encoder.encode(windows(_aired(sound, recipe, studio, random), recipe)), rows, library.without(shelf.kin(one)))
+        (encoder.encode(windows(_aired(sound, recipe, studio, random), recipe)), rows, library.without(aired.kin(one)))
         for one, sound, rows in [
             *((("validation", number), sounds[number], stored[number]) for number in tracks),
-            *((("train", number), sound, shelf.elsewhere["train", number]) for number, sound in shelf.sounds.items()),
+            *((one, sound, aired.of_elsewhere[one]) for one, sound in aired.elsewhere.items()),
         ]
     ]
     unknown: list[tuple[NDArray[np.float32], NDArray[np.float32] | None, MemoryLibrary]] = [
@@ -135,7 +136,7 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
         for length_s in [float(random.choice(EXCERPTS_S))]
     ]
     outcomes = _outcomes(
-        [(vectors, shelf.same(("validation", number))) for vectors, number in known],
+        [(vectors, aired.right(("validation", number))) for vectors, number in known],
         [(vectors, view) for vectors, _, view in unknown],
         library,
         evidence,

@@ -17,6 +17,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from monitor.core.framing import windows
 from monitor.encoder.engine import Engine
 from monitor.errors import ConfigError
 from monitor.evaluate import conditions
@@ -207,8 +208,7 @@ class Bench:
             right: dict[int, list[bool]] = {seconds: [] for seconds in RECORDED_S}
             for one, reference in pairs:
                 sound = sounds[one].astype(np.float32) / 32768.0
-                windows = np.lib.stride_tricks.sliding_window_view(sound, recipe.window_samples)[:: recipe.hop_samples]
-                vectors = torch.from_numpy(engine.encode(windows))
+                vectors = torch.from_numpy(engine.encode(windows(sound, recipe)))
                 for seconds in RECORDED_S:
                     length = round((seconds - recipe.window_s) / recipe.hop_s) + 1
                     if len(vectors) >= length:

@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from monitor.core.framing import windows
 from monitor.core.recipe import Recipe
 from monitor.evaluate.broadcast.impostors import Impostors
 from monitor.train.data import Clips
@@ -66,8 +67,7 @@ def fingerprinted(clips: Clips, encode: Encode, recipe: Recipe, kept: Path | Non
     table = np.zeros((int(start[-1]), recipe.dim), np.float16)
     for number in range(len(clips)):
         if hops[number]:
-            windows = np.lib.stride_tricks.sliding_window_view(clips.recording(number), recipe.window_samples)
-            table[start[number] : start[number + 1]] = encode(windows[:: recipe.hop_samples])
+            table[start[number] : start[number + 1]] = encode(windows(clips.recording(number), recipe))
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
         partial = kept.with_suffix(".partial")

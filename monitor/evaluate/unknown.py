@@ -1,8 +1,8 @@
 """How far unknown audio gets by chance: streams whose recordings the catalogue does not have.
 
 Knows lookups and alignments as the tracker makes them, the plays that the matcher tells, and how their number falls with the
-evidence that is asked for. What is the same sound as the recording on air, a version of it or a sample of both, is no chance and
-is left out; a chord that two hold alike is one. Knows nothing of encoders or audio.
+evidence that is asked for. Where the recording that is told holds the same sound as the one on air, in a version or a sample, that
+is no chance, and is left out; where two recordings hold a chord alike, it is chance. Knows nothing of encoders or audio.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from monitor.core.alignment import SPAN
 from monitor.core.evidence import Evidence
 from monitor.core.hits import Findings, Hits
-from monitor.core.kinship import LEAST_HOPS, SAME_SOUND
+from monitor.core.kinship import LEAST_HOPS
 from monitor.core.play import Line, along
 from monitor.core.recipe import Recipe
 from monitor.core.ring import Ring
@@ -34,21 +34,15 @@ LEAST_RUNGS = 3
 """Levels at which something must be told before it can be said how that falls."""
 SAME = 0.8
 """Mean similarity along a diagonal from which on two recordings are the same sound there: a version, a loop, a sample. Chords that
-are held in two pieces of music have 0.6 to 0.7."""
+are held in two pieces of music have 0.6 to 0.75."""
 
 
-def best_evidence(
+def along_rivals(
     vectors: NDArray[np.float32], library: MemoryLibrary, evidence: Evidence, bins: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
-    """Look a stream [n, dim] up.
-
-    Returns:
-        The evidence of each hop's best alignment: 0 where there is none, NaN where it is the same sound, which is then no other
-        recording but a version, a stem or a sample of this one. And the histogram of distinct similarities along these.
-    """
+) -> NDArray[np.int64]:
+    """Look a stream [n, dim] up; return the histogram of distinct similarities along the best alignment of each hop."""
     ring, hits = Ring(SPAN, vectors.shape[1]), Hits(single=0.6 * evidence.highest)
-    best = np.zeros(len(vectors))
-    along_best = np.zeros(len(bins) - 1, np.int64)
+    counted = np.zeros(len(bins) - 1, np.int64)
     for start in range(0, len(vectors), BATCH):
         similarity, rows = library.search(vectors[start : start + BATCH], NEIGHBOURS)
         context = evidence.context(vectors[start : start + BATCH])
@@ -61,12 +55,11 @@ def best_evidence(
             if proposals:
                 heard = ring.last(SPAN)
                 rival = max(score(heard, proposals, library, evidence), key=lambda found: found.evidence)
-                best[hop] = math.nan if rival.similarity >= SAME_SOUND and rival.hops >= LEAST_HOPS else rival.evidence
                 part = heard.tail(rival.hops)
                 line = Line(rival.hop, rival.position, rival.speed)
                 distinct = part.distinct(along(library, rival.reference_id, line, part.hops))
-                along_best += np.histogram(distinct[part.present], bins)[0]
-    return best, along_best
+                counted += np.histogram(distinct[part.present], bins)[0]
+    return counted
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,12 +17,13 @@ import numpy as np
 import scipy.signal
 from numpy.typing import NDArray
 
+from monitor.core.framing import windows
 from monitor.core.recipe import Recipe
 from monitor.evaluate.broadcast import impostors
 from monitor.evaluate.broadcast.catalogue import IMPOSTOR_S
 from monitor.evaluate.broadcast.heard import keep
 from monitor.evaluate.broadcast.impostors import Impostors
-from monitor.evaluate.strangers import ASKED, KIN, SAME, windows
+from monitor.evaluate.strangers import ASKED, KIN, TWIN
 from monitor.pipeline.ports import Encoder
 from monitor.train.data import Clips, open_split
 
@@ -84,7 +85,7 @@ def same(some: Mapping[str, NDArray[Any]], others: Mapping[str, NDArray[np.float
     found = {}
     for name, rows in some.items():
         alike = rows[::ASKED].astype(np.float32) @ table.T
-        close = alike.max(axis=1) >= SAME
+        close = alike.max(axis=1) >= TWIN
         if close.mean() > KIN:
             found[name] = names[int(np.searchsorted(ends, np.median(alike.argmax(axis=1)[close]), side="right"))]
     return found

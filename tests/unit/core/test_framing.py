@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from monitor.core.framing import Framer
+from monitor.core.framing import Framer, windows
 from monitor.core.recipe import Recipe
 from monitor.messages import Chunk, Window
 
@@ -74,3 +74,10 @@ def test_sound_from_the_past_is_a_bug() -> None:
     framer.push(chunk(100, sound(50)))
     with pytest.raises(ValueError, match="position 149 lies before 150"):
         framer.push(chunk(149, sound(10)))
+
+
+def test_the_windows_of_a_whole_sound_lie_on_the_hop_grid() -> None:
+    cut = windows(sound(215), RECIPE)
+    assert cut[:, 0].tolist() == [0, 40, 80, 120]
+    assert cut.shape == (4, 80)
+    assert windows(sound(79), RECIPE).shape == (0, 80)

@@ -134,6 +134,9 @@ def test_auto_is_the_encoder_that_made_the_catalogue_or_else_that_of_the_device(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
     assert [choose("auto", device, lambda: None) for device in ("auto", "cuda:0", "cpu")] == ["large", "large", "compact"]
+    assert choose("auto", "cuda", lambda: Recipe(name="gone"), anew=True) == "large"
+    with pytest.raises(EncoderError, match="this machine has 1 CUDA devices"):
+        choose("auto", "cuda:1", lambda: None)
     assert {"large", "compact"} <= {path.stem for path in weights.installed()}
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from monitor.evaluate.fit import BINS, HIGHEST_NATS, LOWEST_NATS, _curve
 from monitor.evaluate.memory import MemoryLibrary
-from monitor.evaluate.unknown import best_evidence
+from monitor.evaluate.unknown import along_rivals
 from tests.unit.core.stories import EVIDENCE, Air, fingerprints, recording
 
 
@@ -25,13 +25,14 @@ def test_the_curve_of_two_normal_distributions_is_their_log_ratio() -> None:
     assert 8.5 < nats[-1] <= HIGHEST_NATS
 
 
-def test_what_is_known_is_the_same_sound_and_what_is_not_gets_little_evidence() -> None:
+def test_the_windows_along_the_best_alignment_are_alike_where_the_recording_is_known() -> None:
+    """Twenty of sixty seconds are of a catalogued recording: lines through those have windows that are as alike, and no others."""
     songs = [recording(seed, 30) for seed in (1, 2)]
     library = MemoryLibrary(["a", "b"], [fingerprints(song) for song in songs])
-    air = Air(60)
-    air.play(songs[1], 20.0, to_s=20.0)
-    best, along_best = best_evidence(air.heard(), library, EVIDENCE, BINS)
-    assert along_best.sum() > 120  # a line has many windows
-    assert best.shape == (120,)
-    assert np.isnan(best[50:78]).all()
-    assert best[:38].max() < 15
+    strange, known = Air(60), Air(60)
+    known.play(songs[1], 20.0, to_s=20.0)
+    counted = along_rivals(known.heard(), library, EVIDENCE, BINS)
+    assert counted.sum() > 120  # a line has many windows
+    alike = BINS[:-1] >= 0.8
+    assert counted[alike].sum() > 36
+    assert along_rivals(strange.heard(), library, EVIDENCE, BINS)[alike].sum() == 0

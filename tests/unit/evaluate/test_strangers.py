@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
+import pytest
 
 from monitor.core.recipe import Recipe
-from monitor.evaluate.strangers import Strangers, twins, windows
+from monitor.evaluate import strangers
+from monitor.evaluate.strangers import Cast, cast, sharing
+from monitor.train.data import Clip, Clips
 from tests.unit.core.stories import fingerprints, recording
 
-
-def test_windows_lie_on_the_hop_grid() -> None:
-    recipe = Recipe(name="small", window_samples=80, hop_samples=40)
-    cut = windows(np.arange(215, dtype=np.float32), recipe, 10)
-    assert cut[:, 0].tolist() == [10, 50, 90, 130]
-    assert cut.shape == (4, 80)
+RECIPE = Recipe(name="small", dim=16, sample_rate_hz=100, window_samples=100, hop_samples=50)
 
 
 def test_unknown_is_a_recording_whose_package_and_whatever_sounds_like_it_are_not_catalogued() -> None:
@@ -23,15 +23,61 @@ def test_unknown_is_a_recording_whose_package_and_whatever_sounds_like_it_are_no
     kept = {("validation", 0): first, ("validation", 1): second, ("train", 0): third, ("train", 1): fourth}
     stranger = ("train", 7)
     packages = {("validation", 0): "a", ("validation", 1): "b", ("train", 0): "c", ("train", 1): "d", stranger: "b"}
-    shelf = Strangers(
+    aired = Cast(
         paths=dict.fromkeys(packages, "a.ogg"),
         packages=packages,
-        kept=kept,
-        sounds={},
-        elsewhere={stranger: on_air},
-        twins=twins(kept | {stranger: on_air}),
+        catalogued=kept,
+        elsewhere={},
+        of_elsewhere={stranger: on_air},
+        twins=sharing(kept | {stranger: on_air}),
     )
-    assert shelf.kin(stranger) == [2, 4]
-    assert shelf.kin(("validation", 0)) == [1]
-    assert shelf.same(("validation", 0)) == {1}
-    assert shelf.same(("train", 1)) == {4}
+    assert aired.kin(stranger) == [2, 4]
+    assert aired.kin(("validation", 0)) == [1]
+    assert aired.right(("validation", 0)) == {1}
+    assert aired.right(("train", 1)) == {4}
+
+
+class Spectrum:
+    """Encodes a window as the magnitudes of some of its frequencies."""
+
+    def encode(self, windows: np.ndarray) -> np.ndarray:
+        rows = np.abs(np.fft.rfft(windows, axis=1))[:, 1:17].astype(np.float32)
+        return rows / np.maximum(np.linalg.norm(rows, axis=1, keepdims=True), 1e-6)
+
+
+def clips(split: str, lengths_s: list[int]) -> Clips:
+    lengths = [length_s * RECIPE.sample_rate_hz for length_s in lengths_s]
+    ends = np.cumsum(lengths).tolist()
+    pcm = np.random.default_rng(len(split)).integers(-9000, 9000, ends[-1]).astype(np.int16)
+    return Clips(
+        pcm,
+        [
+            Clip(package=f"{split} {at}", path=f"{split}/{at}.ogg", start=end - length, length=length, sha256="")
+            for at, (end, length) in enumerate(zip(ends, lengths, strict=True))
+        ],
+    )
+
+
+def test_what_is_on_air_from_elsewhere_is_long_enough_and_is_not_catalogued(monkeypatch: pytest.MonkeyPatch) -> None:
+    train = clips("train", [90, 70, 61, 80, 30, 75, 60])
+    monkeypatch.setattr(strangers, "open_split", lambda *_: train)
+    monkeypatch.setattr(strangers, "FILLING", 3)
+    encoder = Spectrum()
+    stored = {1: encoder.encode(np.ones((4, 100), np.float32))}
+    seen = set()
+    for seed in range(20):
+        aired = cast(Path(), clips("validation", [40, 41]), stored, encoder, RECIPE, np.random.default_rng(seed))
+        assert list(aired.catalogued)[0] == ("validation", 1)
+        assert list(aired.paths.values())[0] == "validation/1.ogg"
+        assert len(aired.catalogued) == len(aired.paths) == 4
+        assert not aired.catalogued.keys() & aired.elsewhere.keys()
+        assert aired.elsewhere.keys() == aired.of_elsewhere.keys()
+        for name, sound in aired.elsewhere.items():
+            assert len(sound) == 60 * RECIPE.sample_rate_hz
+            assert aired.of_elsewhere[name].shape == (119, 16)
+            where = np.flatnonzero(
+                np.all(np.lib.stride_tricks.sliding_window_view(train.recording(name[1]), 9) == sound[:9], axis=1)
+            )
+            assert len(where) == 1
+            seen.add(name)
+    assert seen == {("train", number) for number in (0, 1, 2, 3, 5)}
