@@ -67,17 +67,15 @@ def test_what_is_on_air_from_elsewhere_is_long_enough_and_is_not_catalogued(monk
     seen = set()
     for seed in range(20):
         aired = cast(Path(), clips("validation", [40, 41]), stored, encoder, RECIPE, np.random.default_rng(seed))
-        assert list(aired.catalogued)[0] == ("validation", 1)
-        assert list(aired.paths.values())[0] == "validation/1.ogg"
+        assert next(iter(aired.catalogued)) == ("validation", 1)
+        assert next(iter(aired.paths.values())) == "validation/1.ogg"
         assert len(aired.catalogued) == len(aired.paths) == 4
         assert not aired.catalogued.keys() & aired.elsewhere.keys()
         assert aired.elsewhere.keys() == aired.of_elsewhere.keys()
         for name, sound in aired.elsewhere.items():
             assert len(sound) == 60 * RECIPE.sample_rate_hz
             assert aired.of_elsewhere[name].shape == (119, 16)
-            where = np.flatnonzero(
-                np.all(np.lib.stride_tricks.sliding_window_view(train.recording(name[1]), 9) == sound[:9], axis=1)
-            )
-            assert len(where) == 1
+            there = np.lib.stride_tricks.sliding_window_view(train.recording(name[1]), 9)
+            assert np.count_nonzero(np.all(there == sound[:9], axis=1)) == 1
             seen.add(name)
     assert seen == {("train", number) for number in (0, 1, 2, 3, 5)}

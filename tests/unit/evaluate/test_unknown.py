@@ -61,7 +61,7 @@ def test_what_is_the_same_sound_as_what_is_on_air_is_counted_apart() -> None:
 
 @pytest.mark.parametrize(("noise", "same"), [(0.65, True), (0.95, False)])
 def test_what_is_less_alike_than_a_version_is_chance(noise: float, same: bool) -> None:
-    """The recording on air is 0.84 alike to what is told, as a version cut half a hop off is, or 0.72, as a chord that both hold."""
+    """The recording on air is 0.84 alike to what is told, as a version half a hop off is, or 0.72, as a chord that both hold."""
     air = Air(60)
     air.play(SONGS[1], 20.0, to_s=20.0)
     (rung,) = told(air.heard(), fingerprints(SONGS[1], noise, seed=5), LIBRARY, EVIDENCE, RECIPE, [40.0])
