@@ -103,7 +103,7 @@ def main() -> None:
         search=torch.device("cpu"),
     )
     engines = {name: load_encoder(str(file), "cpu") for name, file in files.items()}
-    Bench(engines, wanted, print).measure()
+    Bench({name: (engine, engine) for name, engine in engines.items()}, wanted, print).measure()
     for engine in engines.values():
         for kept in (cache / "fingerprints").glob(f"{engine.recipe.hash}-*"):
             kept.unlink()

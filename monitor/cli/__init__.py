@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import importlib
 import os
+import select
 import sys
 
 from monitor import __version__
@@ -25,7 +26,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Run the command named by the arguments; return the exit code.
 
     0: done. 1: done, but something was skipped or found wanting. 2: wrong arguments. 75: it may work later. 78: a person must
-    change something first.
+    change something first. 141: whoever read what it prints has left, as `head` does.
     """
     parser = argparse.ArgumentParser(prog="monitor", description="Says which known recording was on air, where, from when to when.")
     parser.add_argument("--version", action="version", version=f"monitor {__version__}")
@@ -35,7 +36,9 @@ def main(arguments: list[str] | None = None) -> int:
     parsed = parser.parse_args(arguments)
     wait_without_spinning()
     try:
-        return int(parsed.run(parsed))
+        code = int(parsed.run(parsed))
+        sys.stdout.flush()
+        return code
     except Permanent as error:
         _complain(error)
         return Permanent.exit_code
@@ -45,6 +48,20 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("monitor: interrupted", file=sys.stderr)
         return 130
+    except BrokenPipeError:
+        if not _unread():
+            raise
+        return 141
+
+
+def _unread() -> bool:
+    """Say whether nobody reads what is printed any more, rather than some other pipe; then nothing more is printed."""
+    asked = select.poll()
+    asked.register(sys.stdout, 0)
+    gone = any(what & select.POLLERR for _, what in asked.poll(0))
+    if gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return gone
 
 
 def _complain(error: MonitorError) -> None:

@@ -307,7 +307,7 @@ def _engine(settings: Settings, made_with: Callable[[], Recipe | None], *, anew:
     from monitor.encoder.engine import choose, load_encoder
 
     chosen = settings.encoder
-    return load_encoder(choose(chosen.name, chosen.device, made_with, anew=anew), chosen.device, chosen.threads)
+    return load_encoder(choose(chosen.name, chosen.device, made_with, anew=anew), chosen.device, chosen.threads, stored=True)
 
 
 def _say_kin(store: Store) -> None:

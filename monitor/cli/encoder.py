@@ -23,7 +23,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     one.set_defaults(run=info)
 
     one = actions.add_parser("install", help="check a .safetensors file of `monitor train` and install it by name")
-    one.add_argument("file", type=Path, help="the file; its .evidence and .md are taken along where they lie beside it")
+    one.add_argument("file", type=Path, help="the file; its .query, .evidence and cards are taken along where they lie beside it")
     one.add_argument("--name", help="call it so (default: the name in its recipe)")
     one.add_argument(
         "--replace", action="store_true", help="in place of another of that name; catalogues made with that one no longer fit"
@@ -39,7 +39,8 @@ def list_installed(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - what
         recipe, tensors = weights.load(path)
         numbers = sum(tensor.numel() for tensor in tensors.values())
         lacking = "" if path.with_suffix(weights.EVIDENCE_SUFFIX).is_file() else ", no evidence: run monitor evaluate fit"
-        print(f"{path.stem}: network {recipe.network}, {numbers / 1e6:.1f} M numbers, recipe {recipe.hash}{lacking}")
+        air = ", another for the air" if weights.query_sha256(path.stem, recipe) else ""
+        print(f"{path.stem}: network {recipe.network}, {numbers / 1e6:.1f} M numbers, recipe {recipe.hash}{air}{lacking}")
     return 0
 
 
@@ -51,11 +52,17 @@ def info(arguments: argparse.Namespace) -> int:
     path = weights.find(arguments.encoder)
     engine = load_encoder(arguments.encoder, "auto")
     print(f"file: {path} ({path.stat().st_size / 1e6:.1f} MB)")
-    for name, suffix in (("evidence", weights.EVIDENCE_SUFFIX), ("card", ".md")):
+    for name, suffix in (
+        ("card", ".md"),
+        ("network for the air", weights.QUERY_SUFFIX),
+        ("its card", weights.QUERY_CARD_SUFFIX),
+        ("evidence", weights.EVIDENCE_SUFFIX),
+    ):
         beside = path.with_suffix(suffix)
         print(f"{name}: {beside if beside.is_file() else 'none'}")
     print(f"runs here: on {engine.device} through {engine.runtime}")
     print(f"recipe hash: {engine.recipe.hash}")
+    print(f"weights that hear the air: {engine.query or engine.recipe.weights_sha256}")
     for name, value in asdict(engine.recipe).items():
         print(f"{name}: {value}")
     return 0
@@ -65,6 +72,7 @@ def install(arguments: argparse.Namespace) -> int:
     """Load the encoder to see that it is one, then copy it."""
     from monitor.encoder import weights
     from monitor.encoder.engine import load_encoder
+    from monitor.errors import EncoderError
 
     recipe = load_encoder(str(arguments.file), "cpu", runtime="torch").recipe
     name = arguments.name or recipe.name
@@ -73,6 +81,8 @@ def install(arguments: argparse.Namespace) -> int:
         print(path)
     if not written:
         print(f"{name} is installed already")
-    if not weights.find(name).with_suffix(weights.EVIDENCE_SUFFIX).is_file():
-        print(f"without evidence it cannot tell plays yet: monitor evaluate fit --encoder {name}")
+    try:
+        weights.load_evidence(name, recipe)
+    except EncoderError as error:
+        print(f"it cannot tell plays yet: {error} --encoder {name}")
     return 0

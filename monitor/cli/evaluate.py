@@ -103,8 +103,8 @@ def fit(arguments: argparse.Namespace) -> int:
     from monitor.evaluate.fit import fit as fit_evidence
     from monitor.train.data import default_cache
 
-    engine = load_encoder(arguments.encoder, arguments.device)
-    fitted = fit_evidence(arguments.cache or default_cache(), engine, engine.recipe, print)
+    hearing, storing = (load_encoder(arguments.encoder, arguments.device, stored=stored) for stored in (False, True))
+    fitted = fit_evidence(arguments.cache or default_cache(), hearing, storing, print)
     path = arguments.out or weights.find(arguments.encoder).with_suffix(weights.EVIDENCE_SUFFIX)
     weights.save_evidence(path, fitted.evidence)
     unknown = f"{sum(rung.told for rung in fitted.tail.rungs)} plays of unknown audio"
@@ -131,7 +131,10 @@ def retrieval(arguments: argparse.Namespace) -> int:
     from monitor.evaluate.protocols import Bench, Wanted, told_apart
     from monitor.train.data import default_cache
 
-    engines = {shown: load_encoder(name, arguments.device) for shown, name in told_apart(arguments.encoder).items()}
+    engines = {
+        shown: (load_encoder(name, arguments.device), load_encoder(name, arguments.device, stored=True))
+        for shown, name in told_apart(arguments.encoder).items()
+    }
     wanted = Wanted(
         cache=arguments.cache or default_cache(),
         out=arguments.out,

@@ -71,6 +71,8 @@ class Evidence:
     """Nothing is ever surer: some of what was told wrongly was as clear as could be, for the music has versions."""
     recipe: str
     """Hash of the encoder recipe it was fitted to."""
+    query: str = ""
+    """SHA-256 of the weights that hear the air, where they are not those that make what is stored."""
     usual: float = 0.6
     """Mean similarity of an alignment of which the needed evidence is asked, no more and no less."""
     per_similarity: float = 60.0

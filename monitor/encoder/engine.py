@@ -45,12 +45,16 @@ class Engine:
         network: torch.nn.Module,
         device: torch.device,
         *,
+        query: str = "",
         music: SoundNetwork | None = None,
         runtime: Runtime = "auto",
         threads: int = 0,
     ) -> None:
-        """Take the encoder's network, and the one that tells music from other sound if `listen` will be asked."""
-        self.recipe = recipe
+        """Take one of the encoder's networks, and the one that tells music from other sound if `listen` will be asked.
+
+        `query` is the SHA-256 of the network's weights where it is one for the air alone, not that which the recipe means.
+        """
+        self.recipe, self.query = recipe, query
         self.device = device
         self._features = LogMel(recipe).to(device)
         self._cached = _one_call(self._features, recipe) if device.type == "cpu" else self._features
@@ -70,7 +74,8 @@ class Engine:
 
     def __repr__(self) -> str:
         """Say which encoder runs where."""
-        return f"Engine({self.recipe.name}, recipe {self.recipe.hash}, {self.device}, {self.runtime})"
+        air = f", for the air {self.query[:16]}" if self.query else ""
+        return f"Engine({self.recipe.name}, recipe {self.recipe.hash}{air}, {self.device}, {self.runtime})"
 
     @property
     def device_memory_bytes(self) -> int:
@@ -222,9 +227,23 @@ def choose(name: str, device: str, made_with: Callable[[], Recipe | None], *, an
 
 
 def load_encoder(
-    name: str = "compact", device: str = "auto", threads: int = 0, runtime: Runtime = "auto", *, music: bool = False
+    name: str = "compact",
+    device: str = "auto",
+    threads: int = 0,
+    runtime: Runtime = "auto",
+    *,
+    music: bool = False,
+    stored: bool = False,
 ) -> Engine:
-    """Load an installed encoder (by name) or a weights file (by path), ready to run; with `music`, ready to `listen`.
+    """Load an installed encoder (by name) or a weights file (by path), ready to run.
+
+    Args:
+        name: Which.
+        device: Where it runs.
+        threads: Of a CPU; 0: as many as torch takes.
+        runtime: Of a CPU.
+        music: It will be asked to `listen`.
+        stored: It makes what is stored of recordings; else it hears the air, with a network of its own where the encoder has one.
 
     Raises:
         EncoderError: No such encoder, a damaged file, no such device, or the runtime asked for is not installed.
@@ -232,10 +251,11 @@ def load_encoder(
     if threads:
         torch.set_num_threads(threads)
     recipe, tensors = weights.load(weights.find(name))
+    query, for_the_air = ("", {}) if stored else weights.load_query(name, recipe)
     network = networks.build(recipe)
     try:
-        network.load_state_dict(tensors)
+        network.load_state_dict(for_the_air or tensors)
     except RuntimeError as error:
         raise EncoderError(f"encoder {name!r} does not fit network {recipe.network!r}; install it again") from error
     told = sounds.find(name, recipe) if music else None
-    return Engine(recipe, network, pick_device(device), music=told, runtime=runtime, threads=threads)
+    return Engine(recipe, network, pick_device(device), query=query, music=told, runtime=runtime, threads=threads)

@@ -1,6 +1,8 @@
 """Encoders as files: safetensors with the recipe in their header.
 
-Knows the file and its checks. A damaged or foreign file is refused; nothing in it is ever run.
+Knows the files and their checks. A damaged or foreign file is refused; nothing in it is ever run. An encoder may have a second
+network, of the same kind, that hears the air (`QUERY_SUFFIX`): it was trained to say of what is on air what the first says of the
+recording. Only the first makes what is stored, so a better one for the air leaves every catalogue as it is.
 """
 
 from __future__ import annotations
@@ -25,6 +27,9 @@ AUTO = "auto"
 """No encoder's name: in the settings, whichever fits (`engine.choose`)."""
 EVIDENCE_SUFFIX = ".evidence"
 """A safetensors file too, under a name that is not an encoder's."""
+QUERY_SUFFIX = ".query"
+"""Likewise: the weights of the network for the air, and for which encoder it was trained."""
+QUERY_CARD_SUFFIX = ".query.md"
 EVIDENCE_NUMBERS = (
     "shared",
     "tail_offset",
@@ -63,9 +68,10 @@ def installed() -> list[Path]:
 
 
 def install(path: Path, name: str, *, replace: bool = False, folder: Path = INSTALLED) -> list[Path]:
-    """Copy an encoder, with the evidence and the card that lie beside it, to where it is found by name.
+    """Copy an encoder, with what lies beside it (network for the air, evidence, cards), to where it is found by name.
 
-    Whoever calls has seen that the encoder loads. Each file appears whole or not at all, the weights last.
+    Whoever calls has seen that the encoder loads. Each file appears whole or not at all, the weights last. A network for the air
+    of an encoder that is replaced goes.
 
     Returns:
         The files written.
@@ -76,11 +82,14 @@ def install(path: Path, name: str, *, replace: bool = False, folder: Path = INST
     if name == AUTO:
         raise EncoderError(f"no encoder can be called {AUTO!r}, as the settings mean by it whichever fits: name it otherwise")
     target = folder / f"{name}.safetensors"
-    if target.exists() and not replace and load(target)[0].hash != load(path)[0].hash:
+    another = target.exists() and load(target)[0].hash != load(path)[0].hash
+    if another and not replace:
         raise EncoderError(f"another encoder is installed as {name!r}: name this one otherwise, or say --replace")
     written = []
     try:
-        for suffix in (EVIDENCE_SUFFIX, ".md", ".safetensors"):
+        for suffix in (QUERY_SUFFIX, QUERY_CARD_SUFFIX) if another else ():
+            target.with_suffix(suffix).unlink(missing_ok=True)
+        for suffix in (QUERY_SUFFIX, QUERY_CARD_SUFFIX, EVIDENCE_SUFFIX, ".md", ".safetensors"):
             source, wanted = path.with_suffix(suffix), target.with_suffix(suffix)
             if source.is_file() and source.resolve() != wanted.resolve():
                 partial = wanted.with_name(f"{wanted.name}.partial")
@@ -146,10 +155,59 @@ def _read(path: Path, *, tensors: bool) -> tuple[Recipe, dict[str, torch.Tensor]
         raise EncoderError(f"{path} is not an encoder of this product ({error}); install it again") from error
 
 
+def save_query(path: Path, recipe: Recipe, tensors: dict[str, torch.Tensor]) -> str:
+    """Write the network for the air of the encoder that has this recipe; return the SHA-256 of its weights."""
+    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
+    sha256 = digest(kept)
+    partial = path.with_suffix(".partial")
+    save_file(kept, partial, metadata={"recipe": recipe.hash, "sha256": sha256})
+    partial.chmod(READABLE)
+    partial.replace(path)
+    return sha256
+
+
+def query_sha256(name: str, recipe: Recipe) -> str:
+    """Return what the weights of an encoder's network for the air should hash to; empty: it has none, the first hears the air too.
+
+    Raises:
+        EncoderError: The file beside the encoder is no such network, or was trained for another encoder.
+    """
+    return _query(name, recipe, tensors=False)[0]
+
+
+def load_query(name: str, recipe: Recipe) -> tuple[str, dict[str, torch.Tensor]]:
+    """Read an encoder's network for the air: the SHA-256 of its weights, and these; empty and none where it has none.
+
+    Raises:
+        EncoderError: As `query_sha256`, or the file is damaged.
+    """
+    sha256, tensors = _query(name, recipe, tensors=True)
+    if sha256 and digest(tensors) != sha256:
+        raise EncoderError(
+            f"{find(name).with_suffix(QUERY_SUFFIX)} is damaged: its weights do not have its hash; install the encoder again"
+        )
+    return sha256, tensors
+
+
+def _query(name: str, recipe: Recipe, *, tensors: bool) -> tuple[str, dict[str, torch.Tensor]]:
+    path = find(name).with_suffix(QUERY_SUFFIX)
+    if not path.is_file():
+        return "", {}
+    try:
+        with safe_open(path, framework="pt") as opened:
+            trained_for, sha256 = ((opened.metadata() or {})[key] for key in ("recipe", "sha256"))
+            found = {one: opened.get_tensor(one) for one in opened.keys()} if tensors else {}  # noqa: SIM118 - not a dict
+    except (SafetensorError, OSError, KeyError) as error:
+        raise EncoderError(f"{path} is no network for the air of an encoder ({error}); install the encoder again") from error
+    if trained_for != recipe.hash:
+        raise EncoderError(f"{path} was trained for another encoder ({trained_for}, not {recipe.hash}); install the encoder again")
+    return sha256, found
+
+
 def save_evidence(path: Path, evidence: Evidence) -> None:
     """Write an evidence file."""
     numbers = {name: getattr(evidence, name) for name in EVIDENCE_NUMBERS}
-    metadata = {"recipe": evidence.recipe, "numbers": json.dumps(numbers)}
+    metadata = {"recipe": evidence.recipe, "query": evidence.query, "numbers": json.dumps(numbers)}
     tensors = {
         "knots": evidence.knots,
         "nats": evidence.nats,
@@ -171,9 +229,13 @@ def load_evidence(name: str, recipe: Recipe) -> Evidence:
         with safe_open(path, framework="np") as opened:
             metadata = opened.metadata() or {}
             tensors = {key: opened.get_tensor(key).astype(np.float32) for key in ("knots", "nats", "followed", "cohort")}
-        evidence = Evidence(**tensors, **json.loads(metadata["numbers"]), recipe=metadata["recipe"])
+        evidence = Evidence(
+            **tensors, **json.loads(metadata["numbers"]), recipe=metadata["recipe"], query=metadata.get("query", "")
+        )
     except (SafetensorError, OSError, KeyError, ValueError, TypeError) as error:
         raise EncoderError(f"{path} cannot be used ({error}); install the encoder again, or run `monitor evaluate fit`") from error
     if evidence.recipe != recipe.hash:
         raise EncoderError(f"{path} was fitted to other weights ({evidence.recipe}, not {recipe.hash}); run `monitor evaluate fit`")
+    if evidence.query != query_sha256(name, recipe):
+        raise EncoderError(f"{path} was fitted to another network for the air than lies beside it; run `monitor evaluate fit`")
     return evidence

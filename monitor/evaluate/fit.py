@@ -27,6 +27,7 @@ from monitor.core.alignment import between
 from monitor.core.evidence import Evidence
 from monitor.core.framing import windows
 from monitor.core.recipe import Recipe
+from monitor.encoder.engine import Engine
 from monitor.evaluate.conditions import CONDITIONS, Condition, Studio
 from monitor.evaluate.memory import MemoryLibrary
 from monitor.evaluate.strangers import cast
@@ -70,13 +71,22 @@ class Fit:
     told_wrong: int
 
 
-def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None], seed: int = 7) -> Fit:
-    """Fit the curve, then the tail that goes with it."""
+def fit(cache: Path, encoder: Engine, storing: Engine, say: Callable[[str], None], seed: int = 7) -> Fit:
+    """Fit the curve, then the tail that goes with it.
+
+    Args:
+        cache: Where the packed clips are.
+        encoder: Hears the air.
+        storing: Makes what is stored; the same encoder.
+        say: Told a line of progress now and then.
+        seed: Of all draws.
+    """
+    recipe = storing.recipe
     music, voices, noises = (open_split(cache, "validation", kind) for kind in ("music", "speech", "noise"))
     random = np.random.default_rng(seed)
     tracks = [number for number in range(len(music)) if music.length[number] > 40 * recipe.sample_rate_hz]
     sounds = {number: music.recording(number) for number in tracks}
-    stored = {number: encoder.encode(windows(sound, recipe)) for number, sound in sounds.items()}
+    stored = {number: storing.encode(windows(sound, recipe)) for number, sound in sounds.items()}
     say(f"{len(tracks)} recordings, {sum(len(rows) for rows in stored.values())} fingerprints")
     blank = np.zeros(1, np.float32)
     cohort = Evidence(
@@ -92,21 +102,22 @@ def fit(cache: Path, encoder: Encoder, recipe: Recipe, say: Callable[[str], None
         sure_log=0.0,
         sure_similarity=0.0,
         recipe=recipe.hash,
+        query=encoder.query,
     )
     studio = Studio(voices, noises, rate_hz=recipe.sample_rate_hz, seed=seed)
     same, other, shared, levels = _similarities(sounds, stored, music.packages, encoder, recipe, cohort, studio, random)
     knots, nats = _curve(same, other)
     evidence = _told_by_level(replace(cohort, knots=knots, nats=nats, followed=nats, shared=shared), levels, say)
     say(f"curve from {len(same)} true and {int(other.sum())} other pairs; the cohort accounts for {shared:.2f} of a true one")
-    aired = cast(cache, music, stored, encoder, recipe, random)
+    aired = cast(cache, music, stored, storing, recipe, random)
     library = MemoryLibrary(list(aired.paths.values()), list(aired.catalogued.values()))
     foreign = [encoder.encode(windows(clips.sound(0, FOREIGN_S * recipe.sample_rate_hz), recipe)) for clips in (voices, noises)]
-    strange = [(stored[number], library.without(aired.kin(("validation", number)))) for number in tracks]
+    strange = [
+        (encoder.encode(windows(sounds[number], recipe)), library.without(aired.kin(("validation", number))))
+        for number in tracks[::RIVALS_EVERY]
+    ]
     strange += [(vectors, library) for vectors in foreign]
-    rivals = sum(
-        (along_rivals(*one, evidence, BINS) for one in [*strange[::RIVALS_EVERY], *strange[-len(foreign) :]]),
-        np.zeros(len(BINS) - 1, np.int64),
-    )
+    rivals = sum((along_rivals(*one, evidence, BINS) for one in strange), np.zeros(len(BINS) - 1, np.int64))
     _, against_rivals = _curve(same, rivals)
     evidence = replace(evidence, nats=np.mean([evidence.nats, against_rivals], axis=0, dtype=np.float32))
     say(f"curve for finding: {int(rivals.sum())} windows of rivals, {library.rows} fingerprints in the catalogue")

@@ -26,9 +26,10 @@ from monitor.evaluate.conditions import Condition, Studio
 from monitor.evaluate.nearest import nearest
 from monitor.evaluate.retrieval import LENGTHS, QUERY_S, Queries, Score, fingerprints, record, score, vote
 from monitor.evaluate.same import Sounds
-from monitor.evaluate.shelf import Shelf, fingerprinted, joined, padding
+from monitor.evaluate.shelf import joined, padding
 from monitor.train.data import Clip, Clips, open_split
 from monitor.train.decode import decode
+from monitor.train.shelf import Shelf, fingerprinted, kept_at
 
 PROTOCOLS: Mapping[str, Mapping[str, Condition]] = {
     "nmfp": {**conditions.CONDITIONS, **conditions.CODEC},
@@ -62,12 +63,15 @@ class Wanted:
 class Bench:
     """The material of a measurement, and the lines it writes."""
 
-    def __init__(self, engines: Mapping[str, Engine], wanted: Wanted, say: Callable[[str], None]) -> None:
-        self._engines, self._wanted, self._say = engines, wanted, say
+    def __init__(self, encoders: Mapping[str, tuple[Engine, Engine]], wanted: Wanted, say: Callable[[str], None]) -> None:
+        """Take the encoders by name, each twice: to hear queries, and to make the catalogue."""
+        self._engines = {name: hearing for name, (hearing, _) in encoders.items()}
+        self._storing = {name: storing for name, (_, storing) in encoders.items()}
+        self._wanted, self._say = wanted, say
         cache = wanted.cache
         self._music, self._voices, self._noises = (open_split(cache, "public-test", kind) for kind in ("music", "speech", "noise"))
         self._train = open_split(cache, "train", "music")
-        rates = {engine.recipe.sample_rate_hz for engine in engines.values()}
+        rates = {engine.recipe.sample_rate_hz for engine in self._engines.values()}
         if len(rates) != 1:
             raise ConfigError("these encoders want sound at different sample rates: measure them one by one")
         (self._rate_hz,) = rates
@@ -97,14 +101,14 @@ class Bench:
         (self._wanted.out / "retrieval.json").write_text(json.dumps(self._everything, indent=1), encoding="utf-8")
         return text
 
-    def _shelf(self, engine: Engine, clips: Clips, split: str) -> Shelf:
-        kept = self._wanted.cache / "fingerprints" / f"{engine.recipe.hash}-{split}-music.f16"
-        return fingerprinted(clips, engine.encode, engine.recipe, kept)
+    def _shelf(self, encoder: str, clips: Clips, split: str) -> Shelf:
+        engine = self._storing[encoder]
+        return fingerprinted(clips, engine.encode, engine.recipe, kept_at(self._wanted.cache, engine.recipe, split))
 
-    def _catalogue(self, engine: Engine) -> tuple[Shelf, Shelf]:
+    def _catalogue(self, encoder: str) -> tuple[Shelf, Shelf]:
         """Return public-test and train as one, and train alone."""
-        train = self._shelf(engine, self._train, "train")
-        return joined([self._shelf(engine, self._music, "public-test"), train]), train
+        train = self._shelf(encoder, self._train, "train")
+        return joined([self._shelf(encoder, self._music, "public-test"), train]), train
 
     def _studio(self, seed: int) -> Studio:
         return Studio(self._voices, self._noises, rate_hz=self._rate_hz, seed=seed)
@@ -116,7 +120,7 @@ class Bench:
     def _conditions(self, protocol: str, listed: Mapping[str, Condition]) -> None:
         chosen = {name: one for name, one in listed.items() if not self._wanted.conditions or name in self._wanted.conditions}
         rows = self._wanted.padding
-        shelves = {name: self._catalogue(engine) for name, engine in self._engines.items()}
+        shelves = {name: self._catalogue(name) for name in self._engines}
         pads = {name: padding(train, rows, self._wanted.seed) if rows else None for name, (_, train) in shelves.items()}
         some = next(iter(shelves.values()))[0]
         self._head(
@@ -149,7 +153,7 @@ class Bench:
         queries = self._queries(CODE_CONDITION, conditions.CONDITIONS[CODE_CONDITION])
         for encoder, engine in self._engines.items():
             heard = fingerprints(engine, queries)
-            catalogue, train = self._catalogue(engine)
+            catalogue, train = self._catalogue(encoder)
             parts = [count for count in CODE_PARTS if engine.recipe.dim % count == 0]
             for count in [*parts, 0]:
                 table = Quantiser(train.table, count).through(catalogue.table) if count else catalogue.table
@@ -171,8 +175,8 @@ class Bench:
             queries = self._queries(name, conditions.CONDITIONS[name])
             for encoder, engine in self._engines.items():
                 heard = fingerprints(engine, queries)
-                known = self._shelf(engine, self._music, "public-test")
-                rows = self._shelf(engine, self._train, "train").recordings()
+                known = self._shelf(encoder, self._music, "public-test")
+                rows = self._shelf(encoder, self._train, "train").recordings()
                 one, other = (
                     [own for own, of in zip(rows, self._train.packages, strict=True) if (of in half) == side]
                     for side in (True, False)
@@ -203,7 +207,7 @@ class Bench:
         added = _clips([(str(reference), sounds[reference]) for reference in references])
         for encoder, engine in self._engines.items():
             recipe = engine.recipe
-            catalogue = joined([self._catalogue(engine)[0], fingerprinted(added, engine.encode, recipe)])
+            catalogue = joined([self._catalogue(encoder)[0], fingerprinted(added, self._storing[encoder].encode, recipe)])
             first = len(catalogue.start) - 1 - len(references)
             right: dict[int, list[bool]] = {seconds: [] for seconds in RECORDED_S}
             for one, reference in pairs:

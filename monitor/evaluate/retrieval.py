@@ -23,9 +23,9 @@ from monitor.encoder.engine import Engine
 from monitor.evaluate.conditions import Condition, Studio
 from monitor.evaluate.nearest import nearest
 from monitor.evaluate.same import Sounds
-from monitor.evaluate.shelf import Shelf
 from monitor.train.codecs import coded
 from monitor.train.data import Clips
+from monitor.train.shelf import Shelf
 
 QUERY_S = 30.0
 STARTS = range(0, 36, 7)

@@ -6,10 +6,12 @@ Knows encoders and networks. Knows nothing of how a run goes on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 import torch
 from torch import nn
 
+from monitor.core.recipe import Recipe
 from monitor.encoder import weights
 from monitor.encoder.networks import Large
 from monitor.errors import EncoderError
@@ -21,19 +23,40 @@ JOINED_ON = 16
 class Beginning:
     """Encoders whose weights a network is to begin with: one of its own kind; or for a `Large` one or two `compact`, its towers."""
 
-    def __init__(self, names: Sequence[str]) -> None:
+    def __init__(self, names: Sequence[str], *, for_the_air: bool = False) -> None:
         """Read them, by name or file; none at all stands for random weights.
+
+        Args:
+            names: Which.
+            for_the_air: With the weights that hear the air, where an encoder has such.
 
         Raises:
             EncoderError: One is not there, or no encoder.
         """
         self._paths = [weights.find(name) for name in names]
         self._encoders = [weights.load(path) for path in self._paths]
+        hashes = [recipe.weights_sha256 for recipe, _ in self._encoders]
+        if for_the_air:
+            for at, (name, (recipe, tensors)) in enumerate(zip(names, self._encoders, strict=True)):
+                sha256, heard = weights.load_query(name, recipe)
+                self._encoders[at] = recipe, heard or tensors
+                hashes[at] = f"{hashes[at]} {sha256}".strip()
+        self.hashes = " ".join(hashes)
+        """SHA-256 of the weights, of all of them; empty: random ones."""
 
     @property
-    def hashes(self) -> str:
-        """SHA-256 of the weights, of all of them; empty: random ones."""
-        return " ".join(recipe.weights_sha256 for recipe, _ in self._encoders)
+    def alone(self) -> tuple[Path, Recipe]:
+        """The only one, and its recipe.
+
+        Raises:
+            EncoderError: There is none, or more than one.
+        """
+        if len(self._encoders) != 1:
+            raise EncoderError(
+                f"{len(self._encoders)} encoders to start from, but the recipe trains the network that hears the air for one: "
+                "say --start-from and its name"
+            )
+        return self._paths[0], self._encoders[0][0]
 
     def fill(self, network: nn.Module) -> Large | None:
         """Put the weights into the network; one `compact` goes into both towers.

@@ -19,7 +19,7 @@ from monitor.train.recipe import TrainingRecipe
 NAME = "checkpoint.pt"
 MAY_CHANGE = ("minutes", "steps", "validate_minutes")
 """Of `[training]`: what may be another when a run is taken up again. With anything else changed it would be two runs in one."""
-ADDED: dict[str, Any] = {"training.held": []}
+ADDED: dict[str, Any] = {"training.held": [], "training.rivals": 100_000}
 """Fields of a recipe that older checkpoints lack, and what they would have had there."""
 
 

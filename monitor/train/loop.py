@@ -30,6 +30,7 @@ from monitor.encoder.engine import multiplies_bfloat16, pick_device
 from monitor.encoder.features import LogMel
 from monitor.errors import ConfigError, Transient
 from monitor.train import checkpoint, codecs, losses, rooms
+from monitor.train.bank import Bank
 from monitor.train.beginning import JOINED_ON, Beginning, join
 from monitor.train.checkpoint import NotSaved, Progress
 from monitor.train.data import Clips, open_split
@@ -59,10 +60,11 @@ class Run:
         """Take up the run in `out`, or begin it: with random weights, or with those of encoders (`Beginning`; names or files).
 
         Weights, optimizer and schedule go on where they were, and each batch is drawn by its number: a run of so many steps comes
-        to what it would have come to, however often it was stopped.
+        to what it would have come to, however often it was stopped. With the loss `catalogue` the encoder it begins with stays as
+        it is, and what learns is its network for the air.
 
         Raises:
-            EncoderError: `start_from` is no encoder, or does not fit the network; or what lies in `out` is no checkpoint.
+            EncoderError: `start_from` is no encoder, or too many or none, or does not fit; or what lies in `out` is no checkpoint.
             ConfigError: The run in `out` is one of another recipe, or began with other weights; or what the recipe holds is not in
                 the network, or all of it, or has no weights to begin with.
         """
@@ -77,11 +79,11 @@ class Run:
             raise ConfigError("held: all of the network is held, and nothing left to learn")
         optimizer = {"adamw": torch.optim.AdamW, "lamb": Lamb}[recipe.training.optimizer]
         self._optimizer: torch.optim.Optimizer = optimizer(learning, lr=0.0, weight_decay=recipe.training.weight_decay)
-        self._loss = losses.build(recipe.training.loss, margin=recipe.training.margin, temperature=recipe.training.temperature)
         self.progress = Progress()
         self._stopping = False
         out.mkdir(parents=True, exist_ok=True)
-        begun, unjoined = Beginning(start_from), None
+        reads = recipe.training.loss == "catalogue"
+        begun, unjoined = Beginning(start_from, for_the_air=reads), None
         if progress := checkpoint.load(out, recipe, self._network, self._optimizer, self._device):
             self.progress = progress
             if start_from and begun.hashes != self.progress.started_from:
@@ -99,6 +101,8 @@ class Run:
         music, voices, noises = (checked(cache, "train", kind) for kind in ("music", "speech", "noise"))
         coded = codecs.open_banks(cache, music) if recipe.positives.coded_share else []
         self.progress.banks = len(coded)
+        self._bank = Bank(recipe, self._sound, begun, music, cache, self._device) if reads else None
+        self._stored = self._bank.stored if self._bank else self._encode
         if (machine := _machine(self._device)) not in self.progress.machines:
             self.progress.machines.append(machine)
         self._sampler = Sampler(
@@ -109,6 +113,8 @@ class Run:
             batch=recipe.training.batch,
             window=length,
             seed=recipe.seed,
+            hop=self._sound.hop_samples,
+            on_grid=reads,
             coded=coded,
             device=self._device,
         )
@@ -154,22 +160,27 @@ class Run:
                     self._note(say, {"loss": round(float(loss), 4)})
                 if self.progress.spent_s - validated_s >= 60 * self._recipe.training.validate_minutes:
                     validated_s = self.progress.spent_s
-                    self._note(say, {"validation": self._retrieval.score(self._encode)})
+                    self._note(say, {"validation": self._retrieval.score(self._encode, self._stored)})
                     last_s = time.monotonic()
                 if self._stopping or self.progress.spent_s - saved_s >= 120:
                     saved_s = self.progress.spent_s
                     self._save()
                 if self._stopping:
                     raise Stopped(f"stopped at step {self.progress.step}: run the same command again to go on")
-        self._note(say, {"validation": self._retrieval.score(self._encode)})
+        self._note(say, {"validation": self._retrieval.score(self._encode, self._stored)})
         self._save()
-        path = self._out / f"{self._sound.name}.safetensors"
         try:
-            weights.save(path, self._sound, dict(self._network.state_dict()))
+            return self._write(dict(self._network.state_dict()))
         except (OSError, SafetensorError) as error:
             raise NotSaved(
-                f"{path} cannot be written ({error}): the run is saved; make room, then run the same command again"
+                f"{self._out}: the weights are not written ({error}), but the run is saved; make room, then run the same again"
             ) from error
+
+    def _write(self, tensors: dict[str, torch.Tensor]) -> Path:
+        if self._bank:
+            return self._bank.save(self._out, tensors)
+        path = self._out / f"{self._sound.name}.safetensors"
+        weights.save(path, self._sound, tensors)
         return path
 
     def _share(self) -> float:
@@ -225,13 +236,17 @@ class Run:
             part.eval()
         masks, chain = np.random.SeedSequence((self._recipe.seed, self.progress.step)).generate_state(2, np.uint64).tolist()
         self._random.manual_seed(masks)
-        features = self._shown(sounds, chain)
+        features = self._heard(sounds, chain) if self._bank else self._shown(sounds, chain)
         if float(torch.rand((), generator=self._random)) < training.mask:
             features = mask_features(features, self._random)
         with self._half():
             vectors = self._network(features.contiguous(memory_format=torch.channels_last))
-        groups = torch.arange(len(sounds.anchors), device=self._device).repeat(1 + self._recipe.positives.count)
-        loss = self._loss(vectors, groups)
+        if self._bank:
+            loss = self._bank.loss(vectors.float(), sounds, self.progress.step)
+        else:
+            groups = torch.arange(len(sounds.anchors), device=self._device).repeat(1 + self._recipe.positives.count)
+            judged = losses.build(training.loss, margin=training.margin, temperature=training.temperature)
+            loss = judged(vectors, groups)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -240,12 +255,17 @@ class Run:
         return loss.detach()
 
     @torch.no_grad()
-    def _shown(self, sounds: Sounds, seed: int) -> torch.Tensor:
-        """Return what the network is shown of a batch: the features of its anchors, then of its positives as they are heard."""
+    def _heard(self, sounds: Sounds, seed: int) -> torch.Tensor:
+        """Return the features of a batch's positives as they are heard."""
         self._degrade.seed(seed)
         heard = self._degrade(sounds.positives, sounds.voices, sounds.noises, sounds.others, self._sound.window_samples)
-        features: torch.Tensor = self._features(torch.cat([sounds.anchors, heard]))
+        features: torch.Tensor = self._features(heard)
         return features
+
+    @torch.no_grad()
+    def _shown(self, sounds: Sounds, seed: int) -> torch.Tensor:
+        """Return what the network of an encoder is shown of a batch: the features of its anchors, then those of its positives."""
+        return torch.cat([self._features(sounds.anchors), self._heard(sounds, seed)])
 
     def _half(self) -> torch.autocast:
         """Half precision where the device multiplies it faster; its range needs no loss scaling (bfloat16 everywhere)."""

@@ -91,8 +91,32 @@ def kernel(vectors: torch.Tensor, groups: torch.Tensor, weight: float = 16.0, sh
     return 2.0 * (weight * energy - torch.exp(-sharpness * distance[positives]).mean())
 
 
+def catalogue(
+    vectors: torch.Tensor, targets: torch.Tensor, others: torch.Tensor, excluded: torch.Tensor, temperature: float
+) -> torch.Tensor:
+    """Cross-entropy of finding each fingerprint's own row among many others that stay as they are.
+
+    With s = <., .> / temperature, the mean over i of
+
+        log(exp s(v_i, t_i) + sum over j that is not excluded of exp s(v_i, o_j)) - s(v_i, t_i)
+
+    which is NT-Xent in one direction, with the negatives of a catalogue (He et al., MoCo, CVPR 2020, keep many too, of a network
+    that moves).
+
+    Args:
+        vectors: Unit vectors of what is heard [n, dim].
+        targets: What is stored of the same places [n, dim].
+        others: What is stored elsewhere [rows, dim].
+        excluded: Which rows are no rivals of which fingerprint [n, rows].
+        temperature: Of the softmax.
+    """
+    own = (vectors * targets).sum(dim=1, keepdim=True) / temperature
+    rivals = (vectors @ others.T / temperature).masked_fill(excluded, -torch.inf)
+    return (torch.logsumexp(torch.cat([own, rivals], dim=1), dim=1) - own[:, 0]).mean()
+
+
 def build(name: str, *, margin: float, temperature: float) -> Loss:
-    """Return the loss of that name, one of `train/recipe.py`'s `LossName`, with its number filled in."""
+    """Return the loss of that name, one of `train/recipe.py`'s `BatchLoss`, with its number filled in."""
     losses: Mapping[str, Loss] = {
         "triplet": partial(triplet, margin=margin),
         "nt-xent": partial(contrastive, temperature=temperature),

@@ -21,9 +21,11 @@ from monitor.train.sampler import Positives
 SHIPPED = Path(__file__).with_name("recipes")
 
 
-LossName = Literal["triplet", "nt-xent", "supcon", "multiposcon", "dcl", "alignment-uniformity", "kcl"]
-"""The losses of `train/losses.py`."""
-LOSSES: tuple[str, ...] = get_args(LossName)
+BatchLoss = Literal["triplet", "nt-xent", "supcon", "multiposcon", "dcl", "alignment-uniformity", "kcl"]
+"""The losses of `train/losses.py` that look at a batch alone: they train an encoder."""
+LossName = Literal[BatchLoss, "catalogue"]
+"""With the last the run trains the network that hears the air for an encoder that is there (`train/bank.py`)."""
+LOSSES: tuple[str, ...] = get_args(BatchLoss)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +43,8 @@ class Training:
     """Of the triplet loss."""
     temperature: float = 0.05
     """Of the losses with a softmax. Araz et al.: 0.01 to 0.02 is better on real recordings."""
+    rivals: int = 100_000
+    """Of the loss `catalogue`: stored fingerprints that a batch is told from."""
     optimizer: Literal["adamw", "lamb"] = "adamw"
     learning_rate: float
     weight_decay: float
@@ -56,8 +60,8 @@ class Training:
     def __post_init__(self) -> None:
         if (self.minutes > 0) == (self.steps > 0):
             raise ValueError("either minutes or steps says how long; give one of the two")
-        if self.batch < 2 or self.rooms < 1:
-            raise ValueError("batch must be at least 2, rooms at least 1")
+        if self.batch < 2 or min(self.rooms, self.rivals) < 1:
+            raise ValueError("batch must be at least 2, rooms and rivals at least 1")
         if min(self.learning_rate, self.temperature, self.margin, self.validate_minutes) <= 0:
             raise ValueError("learning_rate, temperature, margin and validate_minutes must be above 0")
         if not (0 <= self.mask <= 1 and 0 <= self.warm_up <= 1 and self.weight_decay >= 0):
@@ -77,6 +81,10 @@ class TrainingRecipe:
     positives: Positives
     sound: dict[str, float | int] = field(default_factory=dict)
     chain: Chain = field(default_factory=Chain)
+
+    def __post_init__(self) -> None:
+        if self.training.loss == "catalogue" and (self.positives.count != 1 or self.training.held):
+            raise ValueError("with the loss catalogue there is one positive an anchor, and all of the network learns")
 
     def encoder_recipe(self) -> Recipe:
         """Return the recipe of the encoder that comes out, weights not yet known.

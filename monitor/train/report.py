@@ -14,7 +14,7 @@ from monitor.train.validate import LONGEST_S, SECONDS, SHORTEST_S
 
 
 def write(out: Path, path: Path, recipe_text: str, progress: Progress, cache: Path) -> None:
-    """Write `NAME.md` and `NAME.png` beside the weights.
+    """Write `NAME.md` and `NAME.png` beside the weights, or `NAME.query.md` of a network for the air.
 
     Args:
         out: Folder of the run.
@@ -27,6 +27,7 @@ def write(out: Path, path: Path, recipe_text: str, progress: Progress, cache: Pa
     before = f" after those of weights SHA-256 `{progress.started_from.replace(' ', '` and `')}`" if progress.started_from else ""
     _plot(out / f"{path.stem}.png", log)
     recipe, tensors = weights.load(path)
+    query = weights.query_sha256(str(path), recipe)
     parameters = sum(parameter.numel() for parameter in networks.build(recipe).parameters())
     music = open_split(cache, "train", "music")
     machines = f", on {' and '.join(progress.machines)}" if progress.machines else ""
@@ -35,14 +36,17 @@ def write(out: Path, path: Path, recipe_text: str, progress: Progress, cache: Pa
     last = log[-1]
     scores = [entry for entry in log if "validation" in entry][-1]["validation"]
     rows = "\n".join(f"| {name} | {100 * one:.1f} % | {100 * whole:.1f} % |" for name, (one, whole) in scores.items())
-    path.with_suffix(".md").write_text(
-        f"""# Encoder `{recipe.name}`
+    title, card, sha256 = f"Encoder `{recipe.name}`", ".md", recipe.weights_sha256
+    if query:
+        title, card, sha256 = f"What hears the air for encoder `{recipe.name}`", weights.QUERY_CARD_SUFFIX, query
+    path.with_suffix(card).write_text(
+        f"""# {title}
 
 Written by `monitor train` on {datetime.datetime.now(datetime.UTC).date().isoformat()}.
 
 - Network `{recipe.network}`, {parameters:,} parameters ({len(tensors)} tensors); one second in, {recipe.dim} numbers out, one
 every {recipe.hop_s} s.
-- Recipe hash `{recipe.hash}`, weights SHA-256 `{recipe.weights_sha256}`.
+- Recipe hash `{recipe.hash}`, weights SHA-256 `{sha256}`.
 - Trained {last["minutes"]:.0f} minutes, {last["step"]} steps, {last["windows"]:,} windows{before}{machines}.
 - Of {len(music)} recordings, {coded}
   ({music.length.sum() / recipe.sample_rate_hz / 3600:.1f} h) of the train split of `monitor/train/packages.tsv`: free music from

@@ -35,6 +35,11 @@ class Sounds:
     others: torch.Tensor
     """Like `positives`, of recordings outside the batch: one of the batch, where it is the louder, would have to be alike to
     what it is told to differ from."""
+    recordings: NDArray[np.int64]
+    """Number of the recording of each anchor, [batch]."""
+    hops: NDArray[np.int64]
+    """The last window of its recording's hop grid that begins no later than each anchor, [batch]; the anchor itself, if the sampler
+    was told to keep to that grid."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +103,8 @@ class Sampler:
         batch: int,
         window: int,
         seed: int,
+        hop: int,
+        on_grid: bool = False,
         coded: Sequence[Clips] = (),
         device: torch.device | None = None,
         resident: bool | None = None,
@@ -112,6 +119,8 @@ class Sampler:
             batch: Anchors a batch.
             window: Samples of a window, which is a second.
             seed: Of all random draws.
+            hop: Samples between the windows of the grid on which a recording is stored.
+            on_grid: Take anchors of that grid only.
             coded: The same recordings after a codec, sample by sample in the same places.
             device: Where the batches are wanted; the CPU unless told.
             resident: Keep all clips in the device's memory (2.1 GB for 38 h); unless told, where the device has its own.
@@ -125,7 +134,7 @@ class Sampler:
             Samples(clips, self._device, resident=held) for clips in (music, voices, noises, *coded)
         )
         self._positives, self._batch, self._window = positives, batch, window
-        self._seed = seed
+        self._seed, self._hop, self._on_grid = seed, hop, on_grid
         self._random: np.random.Generator
         self._noise_random = torch.Generator(self._device)
         self._long = np.nonzero(music.length >= 6 * window)[0]
@@ -140,7 +149,10 @@ class Sampler:
         self._noise_random.manual_seed(int(self._random.integers(1 << 62)))
         clips, window = self._music.clips, self._window
         tracks = self._random.choice(self._long, self._batch, replace=False, p=self._weight)
-        middle = clips.start[tracks] + self._random.integers(2 * window, clips.length[tracks] - 2 * window)
+        inside = self._random.integers(2 * window, clips.length[tracks] - 2 * window) - window // 2
+        if self._on_grid:
+            inside -= inside % self._hop
+        middle = clips.start[tracks] + inside + window // 2
         positives = self._heard(np.tile(middle, self._positives.count))
         beside = self._random.choice(np.setdiff1d(self._long, tracks), len(positives))
         others = clips.start[beside] + self._random.integers(0, clips.length[beside] - 2 * window)
@@ -150,6 +162,8 @@ class Sampler:
             voices=self._stretches(self._voices, len(positives)),
             noises=self._noise(len(positives)),
             others=self._music.read(others, 2 * window),
+            recordings=tracks,
+            hops=inside // self._hop,
         )
 
     def _heard(self, middle: NDArray[np.int64]) -> torch.Tensor:

@@ -70,15 +70,18 @@ class Retrieval:
             music_in = torch.from_numpy(parts)
             self._queries[name] = degrade(music_in, laid(voices), laid(noises), music_in, size - window)
 
-    def score(self, encode: Callable[[torch.Tensor], torch.Tensor]) -> dict[str, tuple[float, float]]:
+    def score(
+        self, encode: Callable[[torch.Tensor], torch.Tensor], stored: Callable[[torch.Tensor], torch.Tensor]
+    ) -> dict[str, tuple[float, float]]:
         """Return, per condition, the share of queries whose recording came first: by one second, by the whole query.
 
         Args:
-            encode: Windows [n, window] to unit vectors [n, dim].
+            encode: Windows [n, window] of what is heard to unit vectors [n, dim].
+            stored: The same for recordings.
         """
         vectors, owners = [], []
         for number, track in enumerate(self._tracks):
-            vectors.append(encode(torch.from_numpy(track).unfold(0, self._window, self._hop)))
+            vectors.append(stored(torch.from_numpy(track).unfold(0, self._window, self._hop)))
             owners.append(torch.full((len(vectors[-1]),), number))
         table, owner = torch.cat(vectors), torch.cat(owners)
         return {name: self._judge(encode, queries, table, owner) for name, queries in self._queries.items()}

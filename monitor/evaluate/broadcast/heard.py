@@ -23,11 +23,11 @@ from numpy.typing import NDArray
 from monitor import replay
 from monitor.capture.ffmpeg import decode
 from monitor.core.recipe import Recipe
+from monitor.encoder.engine import Engine
 from monitor.errors import NotAudio
 from monitor.evaluate.broadcast.air import send
 from monitor.evaluate.broadcast.render import Desk
 from monitor.evaluate.broadcast.scene import Programme, Scene
-from monitor.pipeline.ports import Encoder
 
 VERSION = 2
 """Raise it when the same scene sounds different: rendering, processing or coding was changed."""
@@ -50,22 +50,20 @@ class Heard:
     """How long framing and encoding took when it was done."""
 
 
-def hear(
-    programme: Programme, desk: Desk, encoder: Encoder, recipe: Recipe, folder: Path, *, chromaprint: Sequence[str] = ()
-) -> Iterator[Heard]:
+def hear(programme: Programme, desk: Desk, encoder: Engine, folder: Path, *, chromaprint: Sequence[str] = ()) -> Iterator[Heard]:
     """Yield every scene as it is heard; the next ones are rendered and sent while one is encoded.
 
     Args:
         programme: The scenes.
         desk: Mixes them.
         encoder: The monitor's.
-        recipe: Of the encoder.
         folder: Where what was heard is kept.
         chromaprint: Conditions that are also fingerprinted by fpcalc.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    recipe, made_with = encoder.recipe, [encoder.recipe.hash, *([encoder.query] if encoder.query else [])]
     sent = [folder / _name("sent", scene, programme, scene.condition in chromaprint) for scene in programme.scenes]
-    paths = [folder / _name("heard", scene, programme, scene.condition in chromaprint, recipe.hash) for scene in programme.scenes]
+    paths = [folder / _name("heard", scene, programme, scene.condition in chromaprint, *made_with) for scene in programme.scenes]
     with ThreadPoolExecutor(STUDIOS, thread_name_prefix="studio") as studio:
         ahead: dict[int, Future[Sent]] = {}
         try:
@@ -76,7 +74,7 @@ def hear(
                         chroma = wanted.condition in chromaprint
                         ahead[later] = studio.submit(_sent, desk, wanted, recipe, sent[later], chroma=chroma)
                 sound = ahead.pop(number, None)
-                yield _load(scene, path) if sound is None else _encode(scene, sound.result(), encoder, recipe, path)
+                yield _load(scene, path) if sound is None else _encode(scene, sound.result(), encoder, path)
         finally:
             studio.shutdown(cancel_futures=True)
 
@@ -122,10 +120,10 @@ def raw_chromaprint(file: Path) -> NDArray[np.uint32]:
     return np.array([int(item) for item in items.split(",")], np.uint32)
 
 
-def _encode(scene: Scene, sent: Sent, encoder: Encoder, recipe: Recipe, path: Path) -> Heard:
+def _encode(scene: Scene, sent: Sent, encoder: Engine, path: Path) -> Heard:
     samples, printed = sent
     started_s = time.perf_counter()
-    vectors = np.concatenate([part.vectors for part in replay.fingerprints(scene.name, [samples], encoder, recipe)])
+    vectors = np.concatenate([part.vectors for part in replay.fingerprints(scene.name, [samples], encoder, encoder.recipe)])
     heard = Heard(scene=scene, vectors=vectors, chromaprint=printed, encode_s=time.perf_counter() - started_s)
     keep(path, vectors=vectors, chromaprint=printed, encode_s=np.array(heard.encode_s))
     return heard

@@ -67,10 +67,10 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
         NotAudio: A recording is gone, or this ffmpeg lacks an encoder or a filter.
     """
     out.mkdir(parents=True, exist_ok=True)
-    engine = load_encoder(wish.encoder, wish.device)
+    engine, storing = (load_encoder(wish.encoder, wish.device, stored=stored) for stored in (False, True))
     evidence = load_evidence(wish.encoder, engine.recipe)
     material = open_material(cache, wish.split)
-    real = _recordings(material, engine, engine.recipe, out)
+    real = _recordings(material, storing, engine.recipe, out)
     known, strangers = ({one.name: real[one.name] for one in material.role(role)} for role in (Role.KNOWN, Role.STRANGER))
     for name, twin in same(strangers, known).items():
         material.leave_out([name])
@@ -79,12 +79,12 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
     planned = programme(material, hours=wish.hours, seed=wish.seed, conditions=wish.conditions, unknown_hours=wish.unknown_hours)
     say(f"{len(planned.scenes)} scenes, {sum(scene.length_s for scene in planned.scenes) / 3600:.2f} h; {_cast(material)}")
     desk = Desk(material, planned.made)
-    stored = known | {name: _thing(desk.thing(name), engine, engine.recipe) for name in planned.made}
+    stored = known | {name: _thing(desk.thing(name), storing, engine.recipe) for name in planned.made}
     largest = max((wish.recordings, *wish.larger))
     if wish.split == DEMO:  # of its dozen clips, in other axes: none is kin to one that is played
         filling = Filling(unplayed={}, base=[np.roll(rows, 1, axis=1) for rows in stored.values()])
     else:
-        filling = train_split(cache, {**real, **stored}, engine, engine.recipe, largest - len(stored), say)
+        filling = train_split(cache, {**real, **stored}, storing, engine.recipe, largest - len(stored), say)
 
     def filled(recordings: int, folder: Path) -> Catalogue:
         maker = Impostors(filling.base, seed=wish.seed)
@@ -97,7 +97,7 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
     catalogue = filled(wish.recordings, out)
     chroma = SIDE_BY_SIDE if shutil.which("fpcalc") and wish.unknown_hours is None else ()
     scenes = []
-    for heard in hear(planned, desk, engine, engine.recipe, out / "heard", chromaprint=chroma):
+    for heard in hear(planned, desk, engine, out / "heard", chromaprint=chroma):
         scenes.append(heard)
         say(f"{heard.scene.name} ({heard.scene.codec}): heard")
     listened = _listen(scenes, wish, catalogue, evidence, engine.recipe, say)

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -111,3 +113,13 @@ def test_a_wrong_config_is_refused(tmp_path: Path) -> None:
     file.write_text("[catalogue]\n")
     with pytest.raises(ConfigError, match="catalog"):
         settings_and_catalog(parse("-c", str(file)))
+
+
+def test_who_reads_no_further_is_told_no_more() -> None:
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "monitor", "encoder", "list"], stdout=writing, stderr=subprocess.PIPE, check=False, text=True
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, "")

@@ -107,6 +107,20 @@ def test_the_device_sees_fixed_shapes_only(weights_file: Path, count: int, shape
     assert seen == [shape]
 
 
+def test_what_is_stored_stays_and_what_is_heard_goes_through_the_network_for_the_air(engine: Engine, weights_file: Path) -> None:
+    recipe, _ = weights.load(weights_file)
+    other = networks.build(recipe).state_dict()
+    sha256 = weights.save_query(weights_file.with_suffix(weights.QUERY_SUFFIX), recipe, dict(other))
+    storing, hearing = (load_encoder(str(weights_file), "cpu", stored=stored) for stored in (True, False))
+    assert (storing.query, hearing.query) == ("", sha256)
+    assert storing.recipe == hearing.recipe == engine.recipe
+    np.testing.assert_array_equal(storing.encode(windows(3)), engine.encode(windows(3)))
+    weights.save(weights_file, recipe, dict(other))
+    weights_file.with_suffix(weights.QUERY_SUFFIX).unlink()
+    np.testing.assert_array_equal(hearing.encode(windows(3)), load_encoder(str(weights_file), "cpu").encode(windows(3)))
+    assert f"for the air {sha256[:16]}," in repr(hearing)
+
+
 def test_no_windows_no_fingerprints(engine: Engine) -> None:
     assert engine.encode(np.zeros((0, 8000), np.float32)).shape == (0, 16)
 

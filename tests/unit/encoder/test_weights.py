@@ -139,6 +139,18 @@ def test_evidence_lies_beside_the_weights(weights_file: Path) -> None:
     assert got.cohort.dtype == np.float32
 
 
+def test_evidence_of_another_network_for_the_air_is_refused(weights_file: Path) -> None:
+    recipe, _ = weights.load(weights_file)
+    sha256 = weights.save_query(weights_file.with_suffix(weights.QUERY_SUFFIX), recipe, {"w": torch.ones(3)})
+    weights.save_evidence(weights_file.with_suffix(weights.EVIDENCE_SUFFIX), replace(evidence(recipe), query=sha256))
+    assert weights.load_evidence(str(weights_file), recipe).query == sha256
+    weights.save_evidence(weights_file.with_suffix(weights.EVIDENCE_SUFFIX), evidence(recipe))
+    with pytest.raises(
+        EncoderError, match=r"fitted to another network for the air than lies beside it; run `monitor evaluate fit`"
+    ):
+        weights.load_evidence(str(weights_file), recipe)
+
+
 def test_evidence_of_other_weights_is_refused(weights_file: Path) -> None:
     recipe, _ = weights.load(weights_file)
     weights.save_evidence(weights_file.with_suffix(weights.EVIDENCE_SUFFIX), evidence(replace(recipe, dim=7)))
@@ -185,3 +197,57 @@ def test_installing_takes_along_what_lies_beside_and_refuses_to_overwrite(weight
 def test_a_folder_that_cannot_be_written_is_said_so(weights_file: Path, tmp_path: Path) -> None:
     with pytest.raises(EncoderError, match="cannot be written"):
         weights.install(weights_file, "mine", folder=tmp_path / "missing")
+
+
+@pytest.fixture
+def heard(tmp_path: Path) -> Path:
+    """Return an encoder that has a network for the air."""
+    path = tmp_path / "tiny.safetensors"
+    weights.save_query(path.with_suffix(weights.QUERY_SUFFIX), weights.save(path, RECIPE, TENSORS), {"c": torch.zeros(4)})
+    return path
+
+
+def test_the_network_for_the_air_comes_back_and_leaves_the_recipe_as_it_is(heard: Path) -> None:
+    recipe, _ = weights.load(heard)
+    sha256, tensors = weights.load_query(str(heard), recipe)
+    assert recipe.weights_sha256 == weights.digest(TENSORS)
+    assert sha256 == weights.query_sha256(str(heard), recipe) == weights.digest({"c": torch.zeros(4)})
+    assert torch.equal(tensors["c"], torch.zeros(4))
+    assert sorted(one.name for one in heard.parent.iterdir()) == ["tiny.query", "tiny.safetensors"]
+    heard.with_suffix(weights.QUERY_SUFFIX).unlink()
+    assert weights.load_query(str(heard), recipe) == ("", {})
+
+
+def test_a_network_for_the_air_of_another_encoder_is_refused(heard: Path) -> None:
+    other = weights.save(heard, RECIPE, {"c": torch.ones(4)})
+    with pytest.raises(
+        EncoderError, match=r"tiny\.query was trained for another encoder \(\w{16}, not \w{16}\); install the encoder"
+    ):
+        weights.load_query(str(heard), other)
+
+
+@pytest.mark.parametrize("content", [b"", b"no tensors", bytes(100)])
+def test_what_is_no_network_for_the_air_is_refused(heard: Path, content: bytes) -> None:
+    heard.with_suffix(weights.QUERY_SUFFIX).write_bytes(content)
+    with pytest.raises(EncoderError, match=r"tiny\.query is no network for the air of an encoder .*install the encoder again"):
+        weights.query_sha256(str(heard), weights.load(heard)[0])
+
+
+def test_a_damaged_network_for_the_air_is_refused(heard: Path) -> None:
+    path = heard.with_suffix(weights.QUERY_SUFFIX)
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(EncoderError, match=r"tiny\.query is damaged: .*install the encoder again"):
+        weights.load_query(str(heard), weights.load(heard)[0])
+
+
+def test_installing_brings_the_network_for_the_air_and_takes_away_that_of_another_encoder(heard: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "installed"
+    folder.mkdir()
+    assert [one.name for one in weights.install(heard, "tiny", folder=folder)] == ["tiny.query", "tiny.safetensors"]
+    (tmp_path / "new").mkdir()
+    new = tmp_path / "new" / "tiny.safetensors"
+    weights.save(new, RECIPE, {"c": torch.ones(4)})
+    weights.install(new, "tiny", replace=True, folder=folder)
+    assert [one.name for one in folder.iterdir()] == ["tiny.safetensors"]

@@ -49,7 +49,7 @@ def test_every_encoder_has_a_row_under_every_condition(wanted: Wanted, tmp_path:
         recipe = Recipe(name=name, dim=16)
         path = tmp_path / f"{name}.safetensors"
         weights.save(path, recipe, dict(networks.build(recipe).state_dict()))
-        engines[name] = load_encoder(str(path), "cpu", threads=1, runtime="torch")
+        engines[name] = (load_encoder(str(path), "cpu", threads=1, runtime="torch"),) * 2
     said: list[str] = []
     text = Bench(engines, wanted, said.append).measure()
     assert (wanted.out / "retrieval.md").read_text() == text

@@ -9,8 +9,8 @@ import torch
 from monitor.core.recipe import Recipe
 from monitor.evaluate.retrieval import LENGTHS, STARTS, WINDOWS, Queries, score, vote
 from monitor.evaluate.same import Sounds
-from monitor.evaluate.shelf import Shelf
 from monitor.train.data import Clip, Clips
+from monitor.train.shelf import Shelf
 
 CPU = torch.device("cpu")
 RECIPE = Recipe(name="test", dim=64)

@@ -9,8 +9,9 @@ import pytest
 import torch
 
 from monitor.core.recipe import Recipe
-from monitor.evaluate.shelf import STRETCH, Shelf, fingerprinted, joined, padding
+from monitor.evaluate.shelf import STRETCH, joined, padding
 from monitor.train.data import Clip, Clips
+from monitor.train.shelf import Shelf, fingerprinted
 
 RECIPE = Recipe(name="test", dim=4)
 

@@ -327,7 +327,7 @@ def test_weights_that_the_disk_does_not_take_are_told_in_a_line(
     run = loop.Run(chosen, folder / "cache", folder / "brimful", "cpu")
     (folder / "brimful" / "tiny.safetensors").unlink()
     (folder / "brimful" / "tiny.safetensors").mkdir()
-    with pytest.raises(checkpoint.NotSaved, match="the run is saved; make room"):
+    with pytest.raises(checkpoint.NotSaved, match="but the run is saved; make room"):
         run.train(lambda _: None)
 
 
@@ -339,6 +339,43 @@ def test_steps_two_positives_any_loss_and_lamb(folder: Path, chosen: recipe.Trai
     run.train(lambda _: None)
     assert (run.progress.step, run.progress.windows) == (1, 12)
     assert all(torch.isfinite(one).all() for one in run._network.state_dict().values())
+
+
+@pytest.fixture
+def air(chosen: recipe.TrainingRecipe) -> recipe.TrainingRecipe:
+    return replace(chosen, training=replace(chosen.training, minutes=0.0, steps=2, loss="catalogue", rivals=30))
+
+
+def test_a_network_for_the_air_learns_and_its_encoder_stays(finished: Finished, folder: Path, air: recipe.TrainingRecipe) -> None:
+    begun = finished[1]
+    run = loop.Run(air, folder / "cache", folder / "air", "cpu", [str(begun)])
+    path = run.train(lambda _: None)
+    assert (run.progress.step, run.progress.windows) == (2, 8)
+    assert path == folder / "air" / begun.name
+    assert path.read_bytes() == begun.read_bytes()
+    stored, heard = load_encoder(str(path), "cpu", stored=True), load_encoder(str(path), "cpu")
+    assert heard.query == weights.digest(dict(run._network.state_dict()))
+    sound = np.random.default_rng(1).standard_normal((2, 8000)).astype(np.float32)
+    assert (stored.encode(sound) != heard.encode(sound)).any()
+    report.write(folder / "air", path, RECIPE_TEXT, run.progress, folder / "cache")
+    assert f"weights SHA-256 `{heard.query}`" in path.with_suffix(weights.QUERY_CARD_SUFFIX).read_text()
+    assert path.with_suffix(".md").exists() == begun.with_suffix(".md").exists()
+    further = loop.Run(air, folder / "cache", folder / "further", "cpu", [str(path)])
+    assert further.progress.started_from == f"{stored.recipe.weights_sha256} {heard.query}"
+    for name, one in further._network.state_dict().items():
+        assert torch.equal(one, run._network.state_dict()[name])
+
+
+def test_a_network_for_the_air_needs_an_encoder_that_hears_alike(
+    finished: Finished, folder: Path, air: recipe.TrainingRecipe
+) -> None:
+    with pytest.raises(
+        EncoderError, match="0 encoders to start from, but the recipe trains the network that hears the air for one"
+    ):
+        loop.Run(air, folder / "cache", folder / "nobody", "cpu")
+    duller = replace(air, sound={**air.sound, "dynamic_range_db": 60.0})
+    with pytest.raises(ConfigError, match=r"cannot hear the air for .*: dynamic_range_db: 80\.0 != 60\.0"):
+        loop.Run(duller, folder / "cache", folder / "duller", "cpu", [str(finished[1])])
 
 
 def test_no_audio_is_said_so(tmp_path: Path, chosen: recipe.TrainingRecipe) -> None:

@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from monitor.train.losses import Loss, alignment_uniformity, build, contrastive, decoupled, kernel, triplet
+from monitor.train.losses import Loss, alignment_uniformity, build, catalogue, contrastive, decoupled, kernel, triplet
 from monitor.train.recipe import LOSSES
 
 
@@ -167,3 +167,15 @@ def test_every_loss_by_name_tells_true_pairs_from_false_ones_and_has_a_gradient(
     (gradient,) = torch.autograd.grad(loss(moved.requires_grad_(), groups), moved)
     assert torch.isfinite(gradient).all()
     assert gradient.abs().max() > 0
+
+
+def test_a_catalogue_costs_the_cross_entropy_of_each_own_row() -> None:
+    vectors, targets, others = unit(3, 4), unit(5, 4), unit(8, 9)
+    excluded = np.random.default_rng(2).random((4, 9)) < 0.3
+    lost = []
+    for vector, target, skipped in zip(vectors, targets, excluded, strict=True):
+        own = np.exp(vector @ target / 0.1)
+        rivals = sum(np.exp(vector @ other / 0.1) for other, skip in zip(others, skipped, strict=True) if not skip)
+        lost.append(-np.log(own / (own + rivals)))
+    got = catalogue(*(torch.from_numpy(one) for one in (vectors, targets, others, excluded)), 0.1)
+    assert float(got) == pytest.approx(np.mean(lost), abs=1e-9)

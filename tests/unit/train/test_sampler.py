@@ -21,7 +21,12 @@ def clips(tmp_path: Path) -> dict[str, Clips]:
 
 
 def sampler(
-    clips: dict[str, Clips], seed: int = 1, resident: bool = False, coded: tuple[Clips, ...] = (), **wanted: float
+    clips: dict[str, Clips],
+    seed: int = 1,
+    resident: bool = False,
+    coded: tuple[Clips, ...] = (),
+    on_grid: bool = False,
+    **wanted: float,
 ) -> Sampler:
     positives = Positives(**{"shift_s": 0.0, "speed": 0.0, "speed_share": 0.0, **wanted})
     return Sampler(
@@ -32,6 +37,8 @@ def sampler(
         batch=4,
         window=8000,
         seed=seed,
+        hop=4000,
+        on_grid=on_grid,
         resident=resident,
         coded=coded,
     )
@@ -50,6 +57,19 @@ def test_shapes_and_seed(clips: dict[str, Clips], resident: bool) -> None:
     again = sampler(clips, 3, resident, **EVERYTHING).draw(0)
     assert torch.equal(drawn.positives, again.positives)
     assert (sampler(clips, 4, resident, **EVERYTHING).draw(0).anchors != drawn.anchors).any()
+
+
+@pytest.mark.parametrize("on_grid", [False, True])
+def test_an_anchor_says_which_stored_window_it_is(clips: dict[str, Clips], on_grid: bool) -> None:
+    music, made = clips["music"], sampler(clips, on_grid=on_grid)
+    for number in range(20):
+        drawn = made.draw(number)
+        assert len(set(drawn.recordings.tolist())) == 4
+        at = music.start[drawn.recordings] + 4000 * drawn.hops
+        for anchor, first in zip(drawn.anchors.numpy(), at.tolist(), strict=True):
+            sound = music.sound(first, 12_000)
+            begins = [0] if on_grid else np.flatnonzero(sound[:4000] == anchor[0]).tolist()
+            assert any(np.array_equal(anchor, sound[one : one + 8000]) for one in begins)
 
 
 def test_a_batch_is_known_by_its_number_whatever_was_drawn_before(clips: dict[str, Clips]) -> None:
@@ -116,7 +136,7 @@ def test_anchors_of_a_batch_are_of_different_recordings(clips: dict[str, Clips])
 def test_a_batch_larger_than_the_archive_is_refused(clips: dict[str, Clips]) -> None:
     positives = Positives(shift_s=0.0, speed=0.0, speed_share=0.0)
     with pytest.raises(ConfigError, match=r"a batch of 7 needs more recordings .* than these 6"):
-        Sampler(clips["music"], clips["speech"], clips["noise"], positives, batch=7, window=8000, seed=1)
+        Sampler(clips["music"], clips["speech"], clips["noise"], positives, batch=7, window=8000, seed=1, hop=4000)
 
 
 def test_shift_is_no_more_than_asked(clips: dict[str, Clips]) -> None:

@@ -1,0 +1,82 @@
+"""The catalogue that a network for the air learns to read: fingerprints of the train split by the encoder that it shall serve.
+
+Knows that encoder, its rows, and which of them are no rivals. They never change, so a batch can be told from far more than from
+itself, and only what is heard goes through the network.
+"""
+
+from __future__ import annotations
+
+import shutil
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from monitor.core.recipe import Recipe
+from monitor.encoder import weights
+from monitor.encoder.engine import load_encoder
+from monitor.errors import ConfigError
+from monitor.train import losses
+from monitor.train.beginning import Beginning
+from monitor.train.data import Clips
+from monitor.train.recipe import TrainingRecipe
+from monitor.train.sampler import Sounds
+from monitor.train.shelf import fingerprinted, kept_at
+
+TWIN = 0.85
+"""A row so alike to the right one holds the same sound."""
+
+
+class Bank:
+    """An encoder that stays as it is, its rows on the training device, and the loss against them."""
+
+    def __init__(
+        self, recipe: TrainingRecipe, sound: Recipe, begun: Beginning, music: Clips, cache: Path, device: torch.device
+    ) -> None:
+        """Fingerprint the recordings, unless the cache has that already.
+
+        Args:
+            recipe: Of the run.
+            sound: Of the network that is trained.
+            begun: The encoder it begins with, which it shall serve.
+            music: The recordings that batches are drawn from.
+            cache: Folder of the audio, where the fingerprints are kept.
+            device: Where training runs.
+
+        Raises:
+            EncoderError: It begins with none, or more than one.
+            ConfigError: The encoder hears other sound than the network is to be trained on.
+        """
+        self._served, served = begun.alone
+        if differences := served.differences(replace(sound, weights_sha256=served.weights_sha256)):
+            raise ConfigError(f"what the recipe trains cannot hear the air for {self._served}: {'; '.join(differences)}")
+        self._engine = load_encoder(str(self._served), str(device), stored=True)
+        shelf = fingerprinted(music, self._engine.encode, served, kept_at(cache, served, "train"))
+        self._table = shelf.table.float().to(device)
+        self._start = torch.from_numpy(shelf.start).to(device)
+        self._owner = torch.from_numpy(shelf.owner(np.arange(len(shelf.table)))).to(device)
+        self._rows = min(recipe.training.rivals, len(self._table))
+        self._temperature, self._seed = recipe.training.temperature, recipe.seed
+
+    def stored(self, windows: torch.Tensor) -> torch.Tensor:
+        """Return what the encoder stores of windows [n, window]: [n, dim]."""
+        return torch.from_numpy(self._engine.encode(windows.numpy()))
+
+    def loss(self, vectors: torch.Tensor, sounds: Sounds, number: int) -> torch.Tensor:
+        """Return the loss of what batch `number` was heard as, [n, dim], against a stretch of rows of its own."""
+        recordings = torch.from_numpy(sounds.recordings).to(vectors.device)
+        targets = self._table[self._start[recordings] + torch.from_numpy(sounds.hops).to(vectors.device)]
+        first = int(np.random.default_rng((self._seed, number)).integers(len(self._table) - self._rows + 1))
+        others = self._table[first : first + self._rows]
+        excluded = (targets @ others.T > TWIN) | (self._owner[first : first + self._rows] == recordings[:, None])
+        return losses.catalogue(vectors, targets, others, excluded, self._temperature)
+
+    def save(self, out: Path, tensors: dict[str, torch.Tensor]) -> Path:
+        """Write the encoder as it is into a folder, with its card, and the network beside it; return the file of the encoder."""
+        path = out / self._served.name
+        for suffix in (".safetensors", ".md"):
+            if self._served.with_suffix(suffix).is_file():
+                shutil.copyfile(self._served.with_suffix(suffix), path.with_suffix(suffix))
+        weights.save_query(path.with_suffix(weights.QUERY_SUFFIX), weights.read_recipe(path), tensors)
+        return path
