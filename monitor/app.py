@@ -211,7 +211,7 @@ class Daemon:
         settings = self._settings.encoder
         name = choose(settings.name, settings.device, lambda: recipe_at(self._settings.catalog.path))
         engine = load_encoder(name, settings.device, settings.threads, music=True)
-        evidence = load_evidence(name, engine.recipe)
+        evidence = load_evidence(name, engine.recipe, engine.query)
         engine.warm_up()
         self._hub.metrics.set_encoder(name=engine.recipe.name, recipe=engine.recipe.hash, device=str(engine.device))
         self._hub.readiness.set_encoder(repr(engine))

@@ -34,7 +34,7 @@ class Identifier:
         name = choose(settings.encoder.name, settings.encoder.device, lambda: recipe_at(folder))
         self._engine = load_encoder(name, settings.encoder.device, settings.encoder.threads)
         self.recipe = self._engine.recipe
-        evidence = load_evidence(name, self.recipe)
+        evidence = load_evidence(name, self.recipe, self._engine.query)
         self._library = faiss_store.load(Store(folder, self.recipe).table())
         matcher = replace(settings.matcher, update_every_s=0.0)
         self._matcher = Matcher(self._library, evidence, self.recipe, matcher, lambda _: None)

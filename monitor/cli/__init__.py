@@ -37,7 +37,7 @@ def main(arguments: list[str] | None = None) -> int:
     wait_without_spinning()
     try:
         code = int(parsed.run(parsed))
-        sys.stdout.flush()
+        print(end="", flush=True)
         return code
     except Permanent as error:
         _complain(error)

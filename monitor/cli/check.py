@@ -113,6 +113,7 @@ def _programs() -> Line:
 def _encoder(settings: Settings) -> tuple[Engine | None, Line]:
     from monitor.catalog.store import recipe_at
     from monitor.encoder.engine import choose, load_encoder
+    from monitor.encoder.weights import load_evidence
 
     def made_with() -> Recipe | None:
         with suppress(CatalogError):  # that it is damaged is said of the catalogue
@@ -122,6 +123,7 @@ def _encoder(settings: Settings) -> tuple[Engine | None, Line]:
     try:
         name = choose(settings.encoder.name, settings.encoder.device, made_with)
         engine = load_encoder(name, settings.encoder.device, music=True)
+        load_evidence(name, engine.recipe, engine.query)
     except MonitorError as error:
         return None, Line(word="FAIL", name="encoder", detail=str(error))
     where = f"on {engine.device}" + (f" through {engine.runtime}, no GPU in use" if engine.device.type == "cpu" else "")

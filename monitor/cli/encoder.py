@@ -34,12 +34,17 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
 def list_installed(arguments: argparse.Namespace) -> int:  # noqa: ARG001 - what every command's function takes
     """Print name, network, recipe hash and what is missing."""
     from monitor.encoder import weights
+    from monitor.errors import EncoderError
 
     for path in weights.installed():
         recipe, tensors = weights.load(path)
         numbers = sum(tensor.numel() for tensor in tensors.values())
-        lacking = "" if path.with_suffix(weights.EVIDENCE_SUFFIX).is_file() else ", no evidence: run monitor evaluate fit"
-        air = ", another for the air" if weights.query_sha256(path.stem, recipe) else ""
+        query, lacking = weights.query_sha256(path.stem, recipe), ""
+        air = ", another for the air" if query else ""
+        try:
+            weights.load_evidence(path.stem, recipe, query)
+        except EncoderError:
+            lacking = ", no evidence that fits: run monitor evaluate fit"
         print(f"{path.stem}: network {recipe.network}, {numbers / 1e6:.1f} M numbers, recipe {recipe.hash}{air}{lacking}")
     return 0
 
@@ -74,15 +79,15 @@ def install(arguments: argparse.Namespace) -> int:
     from monitor.encoder.engine import load_encoder
     from monitor.errors import EncoderError
 
-    recipe = load_encoder(str(arguments.file), "cpu", runtime="torch").recipe
-    name = arguments.name or recipe.name
+    engine = load_encoder(str(arguments.file), "cpu", runtime="torch")
+    name = arguments.name or engine.recipe.name
     written = weights.install(arguments.file, name, replace=arguments.replace)
     for path in written:
         print(path)
     if not written:
         print(f"{name} is installed already")
     try:
-        weights.load_evidence(name, recipe)
-    except EncoderError as error:
-        print(f"it cannot tell plays yet: {error} --encoder {name}")
+        weights.load_evidence(name, engine.recipe, engine.query)
+    except EncoderError:
+        print(f"without evidence that fits it cannot tell plays yet: monitor evaluate fit --encoder {name}")
     return 0

@@ -1,4 +1,4 @@
-"""`monitor train`: fetch the audio, train an encoder."""
+"""`monitor train`: fetch the audio, train an encoder, or what hears the air for one."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         default=(),
         metavar="ENCODER",
         help="begin a new run with the weights of this encoder, a name or a file; `large` with those of one compact, or "
-        "of two, the second trained by recipe `fine`",
+        "of two, the second trained by recipe `fine`; `compact-air` needs the encoder that it shall hear the air for",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")
@@ -81,6 +81,6 @@ def run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: started.stop())
     path = started.train(print)
-    report.write(out, path, text, started.progress, cache)
+    report.write(out, path, text, started.progress, cache, for_the_air=chosen.training.loss == "catalogue")
     print(f"{path}: beside it the model card, the log and the curve")
     return 0

@@ -70,24 +70,30 @@ def installed() -> list[Path]:
 def install(path: Path, name: str, *, replace: bool = False, folder: Path = INSTALLED) -> list[Path]:
     """Copy an encoder, with what lies beside it (network for the air, evidence, cards), to where it is found by name.
 
-    Whoever calls has seen that the encoder loads. Each file appears whole or not at all, the weights last. A network for the air
-    of an encoder that is replaced goes.
+    Whoever calls has seen that the encoder loads. Each file appears whole or not at all, the weights last. What hears the air for
+    an encoder that is replaced goes. One that has evidence is replaced only by another that has: a daemon may need it.
 
     Returns:
         The files written.
 
     Raises:
-        EncoderError: Another encoder has that name and is not to be replaced, or none may have it, or the folder cannot be written.
+        EncoderError: Another encoder, or one with another network for the air, has that name and is not to be replaced, or none may
+            have it, or the new one has no evidence; or the folder cannot be written.
     """
     if name == AUTO:
         raise EncoderError(f"no encoder can be called {AUTO!r}, as the settings mean by it whichever fits: name it otherwise")
     target = folder / f"{name}.safetensors"
-    another = target.exists() and load(target)[0].hash != load(path)[0].hash
+    another = target.exists() and _identity(target) != _identity(path)
     if another and not replace:
         raise EncoderError(f"another encoder is installed as {name!r}: name this one otherwise, or say --replace")
+    if another and target.with_suffix(EVIDENCE_SUFFIX).is_file() and not path.with_suffix(EVIDENCE_SUFFIX).is_file():
+        raise EncoderError(
+            f"{path} has no evidence beside it, and {name!r} could tell no plays any more: "
+            f"first run `monitor evaluate fit --encoder {path}`"
+        )
     written = []
     try:
-        for suffix in (QUERY_SUFFIX, QUERY_CARD_SUFFIX) if another else ():
+        for suffix in (QUERY_SUFFIX, QUERY_CARD_SUFFIX) if another and not path.with_suffix(QUERY_SUFFIX).is_file() else ():
             target.with_suffix(suffix).unlink(missing_ok=True)
         for suffix in (QUERY_SUFFIX, QUERY_CARD_SUFFIX, EVIDENCE_SUFFIX, ".md", ".safetensors"):
             source, wanted = path.with_suffix(suffix), target.with_suffix(suffix)
@@ -102,6 +108,12 @@ def install(path: Path, name: str, *, replace: bool = False, folder: Path = INST
             f"{folder} cannot be written ({error.strerror}); run this as the user who installed the monitor"
         ) from error
     return written
+
+
+def _identity(path: Path) -> tuple[str, str]:
+    """Return what makes an encoder this one and no other: its recipe, and what hears the air for it."""
+    recipe = load(path)[0]
+    return recipe.hash, query_sha256(str(path), recipe)
 
 
 def digest(tensors: dict[str, torch.Tensor]) -> str:
@@ -218,8 +230,13 @@ def save_evidence(path: Path, evidence: Evidence) -> None:
     path.chmod(READABLE)
 
 
-def load_evidence(name: str, recipe: Recipe) -> Evidence:
+def load_evidence(name: str, recipe: Recipe, query: str = "") -> Evidence:
     """Read what similarities of an encoder's fingerprints say; the file lies beside the weights.
+
+    Args:
+        name: The encoder.
+        recipe: Its recipe.
+        query: SHA-256 of its network for the air; empty: it has none.
 
     Raises:
         EncoderError: There is no such file, or it was fitted to other weights.
@@ -236,6 +253,6 @@ def load_evidence(name: str, recipe: Recipe) -> Evidence:
         raise EncoderError(f"{path} cannot be used ({error}); install the encoder again, or run `monitor evaluate fit`") from error
     if evidence.recipe != recipe.hash:
         raise EncoderError(f"{path} was fitted to other weights ({evidence.recipe}, not {recipe.hash}); run `monitor evaluate fit`")
-    if evidence.query != query_sha256(name, recipe):
+    if evidence.query != query:
         raise EncoderError(f"{path} was fitted to another network for the air than lies beside it; run `monitor evaluate fit`")
     return evidence

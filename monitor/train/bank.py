@@ -16,7 +16,7 @@ import torch
 from monitor.core.recipe import Recipe
 from monitor.encoder import weights
 from monitor.encoder.engine import load_encoder
-from monitor.errors import ConfigError
+from monitor.errors import ConfigError, EncoderError
 from monitor.train import losses
 from monitor.train.beginning import Beginning
 from monitor.train.data import Clips
@@ -51,7 +51,9 @@ class Bank:
         self._served, served = begun.alone
         if differences := served.differences(replace(sound, weights_sha256=served.weights_sha256)):
             raise ConfigError(f"what the recipe trains cannot hear the air for {self._served}: {'; '.join(differences)}")
-        self._engine = load_encoder(str(self._served), str(device), stored=True)
+        self._recipe, self._engine = served, load_encoder(str(self._served), str(device), stored=True)
+        if device.type != "cpu":
+            self._engine.warm_up()  # what it records on the device must not meet the threads of a run
         shelf = fingerprinted(music, self._engine.encode, served, kept_at(cache, served, "train"))
         self._table = shelf.table.float().to(device)
         self._start = torch.from_numpy(shelf.start).to(device)
@@ -67,16 +69,27 @@ class Bank:
         """Return the loss of what batch `number` was heard as, [n, dim], against a stretch of rows of its own."""
         recordings = torch.from_numpy(sounds.recordings).to(vectors.device)
         targets = self._table[self._start[recordings] + torch.from_numpy(sounds.hops).to(vectors.device)]
-        first = int(np.random.default_rng((self._seed, number)).integers(len(self._table) - self._rows + 1))
-        others = self._table[first : first + self._rows]
-        excluded = (targets @ others.T > TWIN) | (self._owner[first : first + self._rows] == recordings[:, None])
+        first = int(np.random.default_rng((self._seed, number)).integers(len(self._table)))
+        stretch = torch.arange(first, first + self._rows, device=vectors.device) % len(self._table)
+        others = self._table[stretch]
+        excluded = (targets @ others.T > TWIN) | (self._owner[stretch] == recordings[:, None])
         return losses.catalogue(vectors, targets, others, excluded, self._temperature)
 
     def save(self, out: Path, tensors: dict[str, torch.Tensor]) -> Path:
-        """Write the encoder as it is into a folder, with its card, and the network beside it; return the file of the encoder."""
+        """Write the encoder as it is into a folder, with its card, and the network beside it; return the file of the encoder.
+
+        Raises:
+            EncoderError: Another one has taken the place of the encoder meanwhile.
+        """
         path = out / self._served.name
-        for suffix in (".safetensors", ".md"):
+        if weights.read_recipe(self._served).hash != self._recipe.hash:
+            raise EncoderError(
+                f"{self._served} is another encoder now: put the one back that the run began with, then run it again"
+            )
+        for suffix in (".md", ".safetensors") if path.resolve() != self._served.resolve() else ():
             if self._served.with_suffix(suffix).is_file():
-                shutil.copyfile(self._served.with_suffix(suffix), path.with_suffix(suffix))
-        weights.save_query(path.with_suffix(weights.QUERY_SUFFIX), weights.read_recipe(path), tensors)
+                partial = path.with_suffix(f"{suffix}.partial")
+                shutil.copyfile(self._served.with_suffix(suffix), partial)
+                partial.replace(path.with_suffix(suffix))
+        weights.save_query(path.with_suffix(weights.QUERY_SUFFIX), self._recipe, tensors)
         return path

@@ -23,26 +23,19 @@ JOINED_ON = 16
 class Beginning:
     """Encoders whose weights a network is to begin with: one of its own kind; or for a `Large` one or two `compact`, its towers."""
 
-    def __init__(self, names: Sequence[str], *, for_the_air: bool = False) -> None:
+    def __init__(self, names: Sequence[str]) -> None:
         """Read them, by name or file; none at all stands for random weights.
-
-        Args:
-            names: Which.
-            for_the_air: With the weights that hear the air, where an encoder has such.
 
         Raises:
             EncoderError: One is not there, or no encoder.
         """
         self._paths = [weights.find(name) for name in names]
         self._encoders = [weights.load(path) for path in self._paths]
-        hashes = [recipe.weights_sha256 for recipe, _ in self._encoders]
-        if for_the_air:
-            for at, (name, (recipe, tensors)) in enumerate(zip(names, self._encoders, strict=True)):
-                sha256, heard = weights.load_query(name, recipe)
-                self._encoders[at] = recipe, heard or tensors
-                hashes[at] = f"{hashes[at]} {sha256}".strip()
-        self.hashes = " ".join(hashes)
+
+    @property
+    def hashes(self) -> str:
         """SHA-256 of the weights, of all of them; empty: random ones."""
+        return " ".join(recipe.weights_sha256 for recipe, _ in self._encoders)
 
     @property
     def alone(self) -> tuple[Path, Recipe]:

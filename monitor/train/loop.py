@@ -66,7 +66,7 @@ class Run:
         Raises:
             EncoderError: `start_from` is no encoder, or too many or none, or does not fit; or what lies in `out` is no checkpoint.
             ConfigError: The run in `out` is one of another recipe, or began with other weights; or what the recipe holds is not in
-                the network, or all of it, or has no weights to begin with.
+                the network, or all of it, or has no weights to begin with; or what learns to hear the air would hear other sound.
         """
         self._recipe, self._out, self._device = recipe, out, pick_device(device)
         self._sound: Recipe = recipe.encoder_recipe()
@@ -83,7 +83,7 @@ class Run:
         self._stopping = False
         out.mkdir(parents=True, exist_ok=True)
         reads = recipe.training.loss == "catalogue"
-        begun, unjoined = Beginning(start_from, for_the_air=reads), None
+        begun, unjoined = Beginning(start_from), None
         if progress := checkpoint.load(out, recipe, self._network, self._optimizer, self._device):
             self.progress = progress
             if start_from and begun.hashes != self.progress.started_from:

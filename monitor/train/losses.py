@@ -1,8 +1,9 @@
 """The losses, as published, for any number of positives an anchor.
 
-Knows vectors and which of them belong together. Knows nothing of networks or sound. Every function takes unit vectors [n, dim] and
-the group number of each, [n]; every group has at least two members. Members of one group are views of one sound; the first of each
-group in order of the batch is its first view, and so on (alignment and uniformity, KCL: they look at each view for itself).
+Knows vectors and which of them belong together. Knows nothing of networks or sound. Every function but `catalogue`, which is
+ours, takes unit vectors [n, dim] and the group number of each, [n]; every group has at least two members. Members of one group are
+views of one sound; the first of each group in order of the batch is its first view, and so on (alignment and uniformity, KCL: they
+look at each view for itself).
 """
 
 from __future__ import annotations

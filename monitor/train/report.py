@@ -13,7 +13,7 @@ from monitor.train.data import open_split
 from monitor.train.validate import LONGEST_S, SECONDS, SHORTEST_S
 
 
-def write(out: Path, path: Path, recipe_text: str, progress: Progress, cache: Path) -> None:
+def write(out: Path, path: Path, recipe_text: str, progress: Progress, cache: Path, *, for_the_air: bool = False) -> None:
     """Write `NAME.md` and `NAME.png` beside the weights, or `NAME.query.md` of a network for the air.
 
     Args:
@@ -22,12 +22,12 @@ def write(out: Path, path: Path, recipe_text: str, progress: Progress, cache: Pa
         recipe_text: The recipe as it was read.
         progress: How the run went.
         cache: Folder of the audio it was trained on.
+        for_the_air: What was trained is the network for the air that lies beside the weights.
     """
     log = progress.log
     before = f" after those of weights SHA-256 `{progress.started_from.replace(' ', '` and `')}`" if progress.started_from else ""
     _plot(out / f"{path.stem}.png", log)
     recipe, tensors = weights.load(path)
-    query = weights.query_sha256(str(path), recipe)
     parameters = sum(parameter.numel() for parameter in networks.build(recipe).parameters())
     music = open_split(cache, "train", "music")
     machines = f", on {' and '.join(progress.machines)}" if progress.machines else ""
@@ -37,8 +37,9 @@ def write(out: Path, path: Path, recipe_text: str, progress: Progress, cache: Pa
     scores = [entry for entry in log if "validation" in entry][-1]["validation"]
     rows = "\n".join(f"| {name} | {100 * one:.1f} % | {100 * whole:.1f} % |" for name, (one, whole) in scores.items())
     title, card, sha256 = f"Encoder `{recipe.name}`", ".md", recipe.weights_sha256
-    if query:
-        title, card, sha256 = f"What hears the air for encoder `{recipe.name}`", weights.QUERY_CARD_SUFFIX, query
+    if for_the_air:
+        title, card = f"What hears the air for encoder `{recipe.name}`", weights.QUERY_CARD_SUFFIX
+        sha256 = weights.query_sha256(str(path), recipe)
     path.with_suffix(card).write_text(
         f"""# {title}
 

@@ -149,9 +149,11 @@ class Sampler:
         self._noise_random.manual_seed(int(self._random.integers(1 << 62)))
         clips, window = self._music.clips, self._window
         tracks = self._random.choice(self._long, self._batch, replace=False, p=self._weight)
-        inside = self._random.integers(2 * window, clips.length[tracks] - 2 * window) - window // 2
+        first, last = 2 * window - window // 2, clips.length[tracks] - 2 * window - window // 2
         if self._on_grid:
-            inside -= inside % self._hop
+            inside = self._random.integers(-(-first // self._hop), (last - 1) // self._hop + 1) * self._hop
+        else:
+            inside = self._random.integers(first, last)
         middle = clips.start[tracks] + inside + window // 2
         positives = self._heard(np.tile(middle, self._positives.count))
         beside = self._random.choice(np.setdiff1d(self._long, tracks), len(positives))

@@ -43,7 +43,7 @@ class Material:
 
     @cached_property
     def evidence(self) -> Evidence:
-        return load_evidence("compact", self.engine.recipe)
+        return load_evidence("compact", self.engine.recipe, self.engine.query)
 
     @cached_property
     def listed(self) -> list[Path]:
@@ -97,9 +97,10 @@ class Material:
     @cached_property
     def catalog(self) -> Path:
         """A catalogue of the listed recordings."""
-        folder, recipe = self.folder / "catalog", self.engine.recipe
+        storing = load_encoder("compact", "cpu", stored=True)
+        folder, recipe = self.folder / "catalog", storing.recipe
         with Writer(folder, recipe, create=True) as store:
-            ingest.add(self.listed, store, self._decode, self.engine.encode, recipe, jobs=1, progress=lambda _: None)
+            ingest.add(self.listed, store, self._decode, storing.encode, recipe, jobs=1, progress=lambda _: None)
         return folder
 
     @cached_property

@@ -13,10 +13,12 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from monitor.catalog.store import Store
 from monitor.cli import catalog
+from monitor.encoder import weights
 from monitor.errors import ConfigError, EncoderError, ForeignFingerprints
 
 CHILD = """
@@ -54,6 +56,24 @@ def music(tmp_path: Path, need: Callable[[str], Path]) -> Path:
         subprocess.run([ffmpeg, "-v", "error", "-f", "lavfi", "-i", source, *names, folder / f"{n}.flac"], check=True)
     (folder / "list.mp3").write_text("a shopping list\n" * 100)
     return folder
+
+
+def test_what_hears_the_air_has_no_part_in_what_is_stored(monitor: Callable[..., int], music: Path, tmp_path: Path) -> None:
+    (music / "list.mp3").unlink()
+    assert monitor("add", music) == 0
+    path = tmp_path / "compact.safetensors"
+    path.write_bytes(weights.find("compact").read_bytes())
+    recipe, tensors = weights.load(path)
+    weights.save_query(path.with_suffix(weights.QUERY_SUFFIX), recipe, {name: one * 0 for name, one in tensors.items()})
+    config = tmp_path / "config.toml"
+    config.write_text(f'[encoder]\nname = "{path}"\n')
+    other = tmp_path / "other"
+    add = [sys.executable, "-m", "monitor", "catalog", "add", "-c", config, "--catalog", other, music]
+    subprocess.run(add, check=True, stdin=subprocess.DEVNULL)
+    tables = [np.fromfile(Store(folder, recipe).table().path, np.float16) for folder in (tmp_path / "catalog", other)]
+    rows, again = (sorted(row.tobytes() for row in table.reshape(-1, recipe.dim)) for table in tables)
+    assert len(rows) == 30
+    assert rows == again
 
 
 def test_from_files_to_a_list_and_back(

@@ -68,7 +68,7 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
     """
     out.mkdir(parents=True, exist_ok=True)
     engine, storing = (load_encoder(wish.encoder, wish.device, stored=stored) for stored in (False, True))
-    evidence = load_evidence(wish.encoder, engine.recipe)
+    evidence = load_evidence(wish.encoder, engine.recipe, engine.query)
     material = open_material(cache, wish.split)
     real = _recordings(material, storing, engine.recipe, out)
     known, strangers = ({one.name: real[one.name] for one in material.role(role)} for role in (Role.KNOWN, Role.STRANGER))

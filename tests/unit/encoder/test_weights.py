@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from dataclasses import fields, replace
 from pathlib import Path
 
@@ -143,12 +144,12 @@ def test_evidence_of_another_network_for_the_air_is_refused(weights_file: Path) 
     recipe, _ = weights.load(weights_file)
     sha256 = weights.save_query(weights_file.with_suffix(weights.QUERY_SUFFIX), recipe, {"w": torch.ones(3)})
     weights.save_evidence(weights_file.with_suffix(weights.EVIDENCE_SUFFIX), replace(evidence(recipe), query=sha256))
-    assert weights.load_evidence(str(weights_file), recipe).query == sha256
-    weights.save_evidence(weights_file.with_suffix(weights.EVIDENCE_SUFFIX), evidence(recipe))
-    with pytest.raises(
-        EncoderError, match=r"fitted to another network for the air than lies beside it; run `monitor evaluate fit`"
-    ):
+    assert weights.load_evidence(str(weights_file), recipe, sha256).query == sha256
+    with pytest.raises(EncoderError, match=r"another network for the air than lies beside it; run `monitor evaluate fit`"):
         weights.load_evidence(str(weights_file), recipe)
+    weights.save_evidence(weights_file.with_suffix(weights.EVIDENCE_SUFFIX), evidence(recipe))
+    with pytest.raises(EncoderError, match="another network for the air than lies beside it"):
+        weights.load_evidence(str(weights_file), recipe, sha256)
 
 
 def test_evidence_of_other_weights_is_refused(weights_file: Path) -> None:
@@ -251,3 +252,31 @@ def test_installing_brings_the_network_for_the_air_and_takes_away_that_of_anothe
     weights.save(new, RECIPE, {"c": torch.ones(4)})
     weights.install(new, "tiny", replace=True, folder=folder)
     assert [one.name for one in folder.iterdir()] == ["tiny.safetensors"]
+
+
+def test_another_network_for_the_air_is_another_encoder_and_comes_with_evidence_or_not_at_all(heard: Path, tmp_path: Path) -> None:
+    folder, beside = tmp_path / "installed", heard.with_suffix(weights.EVIDENCE_SUFFIX)
+    folder.mkdir()
+    recipe, _ = weights.load(heard)
+    weights.save_evidence(beside, replace(evidence(recipe), query=weights.query_sha256(str(heard), recipe)))
+    weights.install(heard, "tiny", folder=folder)
+    before = {one.name: one.read_bytes() for one in folder.iterdir()}
+    sha256 = weights.save_query(heard.with_suffix(weights.QUERY_SUFFIX), recipe, {"c": torch.ones(4)})
+    with pytest.raises(EncoderError, match="another encoder is installed as 'tiny'"):
+        weights.install(heard, "tiny", folder=folder)
+    beside.unlink()
+    with pytest.raises(
+        EncoderError, match=r"has no evidence beside it, .*first run `monitor evaluate fit --encoder .*tiny\.safetensors`"
+    ):
+        weights.install(heard, "tiny", folder=folder, replace=True)
+    assert {one.name: one.read_bytes() for one in folder.iterdir()} == before
+    weights.save_evidence(beside, replace(evidence(recipe), query=sha256))
+    weights.install(heard, "tiny", folder=folder, replace=True)
+    installed = str(folder / "tiny.safetensors")
+    assert weights.load_evidence(installed, recipe, weights.query_sha256(installed, recipe)).query == sha256
+
+
+def test_whatever_lies_beside_an_encoder_is_packaged() -> None:
+    project = tomllib.loads((Path(__file__).parents[3] / "pyproject.toml").read_text())
+    suffixes = {f"**/*{suffix}" for suffix in (".safetensors", ".md", ".classes", weights.QUERY_SUFFIX, weights.EVIDENCE_SUFFIX)}
+    assert suffixes <= set(project["tool"]["setuptools"]["package-data"]["monitor"])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ from monitor.core.recipe import Recipe
 from monitor.encoder import networks, weights
 from monitor.encoder.engine import load_encoder
 from monitor.evaluate.protocols import Bench, Wanted, told_apart
-from monitor.train.data import Clip
+from monitor.train.data import Clip, open_split
+from monitor.train.shelf import kept_at
 from tests.unit.train.clips import pack_clips
 
 
@@ -66,6 +67,25 @@ def test_every_encoder_has_a_row_under_every_condition(wanted: Wanted, tmp_path:
     assert numbers["nmfp / clean / one / padded / 10 s"]["trials"] == 12
     assert len(list((wanted.cache / "fingerprints").glob("*.f16"))) == 4
     assert set(rows) <= set(said)
+
+
+def test_queries_are_heard_by_one_network_and_looked_up_among_what_the_other_stored(wanted: Wanted, tmp_path: Path) -> None:
+    recipe = Recipe(name="one", dim=16)
+    path = tmp_path / "one.safetensors"
+    sealed = weights.save(path, recipe, dict(networks.build(recipe).state_dict()))
+    weights.save_query(path.with_suffix(weights.QUERY_SUFFIX), sealed, dict(networks.build(recipe).state_dict()))
+    hearing, storing = (load_encoder(str(path), "cpu", threads=1, runtime="torch", stored=stored) for stored in (False, True))
+    music = open_split(wanted.cache, "train", "music")
+    expected = storing.encode(music.recording(0)[None, :8000])
+    assert (hearing.encode(music.recording(0)[None, :8000]) != expected).any()
+    Bench({"one": (hearing, storing)}, replace(wanted, protocols=("nmfp",), padding=0), lambda _: None).measure()
+    kept = np.fromfile(kept_at(wanted.cache, sealed, "train"), np.float16).reshape(-1, 16)
+    np.testing.assert_array_equal(kept[:1], expected.astype(np.float16))
+    swapped = replace(wanted, out=tmp_path / "swapped", protocols=("nmfp",), padding=0)
+    Bench({"one": (storing, storing)}, swapped, lambda _: None).measure()
+    heard, unheard = (json.loads((out / "retrieval.json").read_text()) for out in (wanted.out, swapped.out))
+    clean = "nmfp / clean / one / plain / 1 s"
+    assert heard[clean]["exact"] < unheard[clean]["exact"]
 
 
 def test_two_encoders_of_one_name_are_two_rows() -> None:

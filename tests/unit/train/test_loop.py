@@ -264,17 +264,21 @@ def test_what_is_no_checkpoint_is_said_so(tmp_path: Path, chosen: recipe.Trainin
         loop.Run(chosen, tmp_path / "cache", tmp_path, "cpu")
 
 
-def test_a_run_that_was_stopped_comes_to_what_it_would_have_come_to(folder: Path, chosen: recipe.TrainingRecipe) -> None:
-    """Batches, what is laid over them and masks are drawn by the number of the step."""
-    several = replace(chosen, training=replace(chosen.training, minutes=0.0, steps=3))
-    straight = loop.Run(several, folder / "cache", folder / "straight", "cpu")
+@pytest.mark.parametrize("loss", ["triplet", "catalogue"])
+def test_a_run_that_was_stopped_comes_to_what_it_would_have_come_to(
+    finished: Finished, folder: Path, chosen: recipe.TrainingRecipe, loss: recipe.LossName
+) -> None:
+    """Batches, what is laid over them, masks and rivals are drawn by the number of the step."""
+    several = replace(chosen, training=replace(chosen.training, minutes=0.0, steps=3, loss=loss, rivals=30))
+    begun, straightly, haltingly = [str(finished[1])], folder / f"straight-{loss}", folder / f"halted-{loss}"
+    straight = loop.Run(several, folder / "cache", straightly, "cpu", begun)
     straight.train(lambda _: None)
     for _ in range(2):
-        halted = loop.Run(several, folder / "cache", folder / "halted", "cpu")
+        halted = loop.Run(several, folder / "cache", haltingly, "cpu", begun)
         halted.stop()
         with pytest.raises(loop.Stopped):
             halted.train(lambda _: None)
-    resumed = loop.Run(several, folder / "cache", folder / "halted", "cpu")
+    resumed = loop.Run(several, folder / "cache", haltingly, "cpu", begun)
     assert resumed.progress.step == 2
     resumed.train(lambda _: None)
     for name, one in resumed._network.state_dict().items():
@@ -357,13 +361,24 @@ def test_a_network_for_the_air_learns_and_its_encoder_stays(finished: Finished, 
     assert heard.query == weights.digest(dict(run._network.state_dict()))
     sound = np.random.default_rng(1).standard_normal((2, 8000)).astype(np.float32)
     assert (stored.encode(sound) != heard.encode(sound)).any()
-    report.write(folder / "air", path, RECIPE_TEXT, run.progress, folder / "cache")
+    report.write(folder / "air", path, RECIPE_TEXT, run.progress, folder / "cache", for_the_air=True)
     assert f"weights SHA-256 `{heard.query}`" in path.with_suffix(weights.QUERY_CARD_SUFFIX).read_text()
     assert path.with_suffix(".md").exists() == begun.with_suffix(".md").exists()
-    further = loop.Run(air, folder / "cache", folder / "further", "cpu", [str(path)])
-    assert further.progress.started_from == f"{stored.recipe.weights_sha256} {heard.query}"
-    for name, one in further._network.state_dict().items():
-        assert torch.equal(one, run._network.state_dict()[name])
+    assert run.progress.started_from == stored.recipe.weights_sha256
+
+
+def test_an_encoder_that_is_replaced_while_another_learns_to_hear_for_it_is_told(
+    finished: Finished, folder: Path, air: recipe.TrainingRecipe
+) -> None:
+    (folder / "served").mkdir()
+    served = Path(shutil.copy(finished[1], folder / "served"))
+    run = loop.Run(air, folder / "cache", folder / "served", "cpu", [str(served)])
+    assert run.train(lambda _: None) == served
+    assert served.read_bytes() == finished[1].read_bytes()
+    sealed, tensors = weights.load(served)
+    weights.save(served, sealed, {name: one + 1 for name, one in tensors.items()})
+    with pytest.raises(EncoderError, match="is another encoder now: put the one back"):
+        run._write({})
 
 
 def test_a_network_for_the_air_needs_an_encoder_that_hears_alike(
@@ -373,6 +388,8 @@ def test_a_network_for_the_air_needs_an_encoder_that_hears_alike(
         EncoderError, match="0 encoders to start from, but the recipe trains the network that hears the air for one"
     ):
         loop.Run(air, folder / "cache", folder / "nobody", "cpu")
+    with pytest.raises(EncoderError, match="2 encoders to start from"):
+        loop.Run(air, folder / "cache", folder / "both", "cpu", [str(finished[1])] * 2)
     duller = replace(air, sound={**air.sound, "dynamic_range_db": 60.0})
     with pytest.raises(ConfigError, match=r"cannot hear the air for .*: dynamic_range_db: 80\.0 != 60\.0"):
         loop.Run(duller, folder / "cache", folder / "duller", "cpu", [str(finished[1])])
