@@ -256,6 +256,7 @@ def load_encoder(
     try:
         network.load_state_dict(for_the_air or tensors)
     except RuntimeError as error:
-        raise EncoderError(f"encoder {name!r} does not fit network {recipe.network!r}; install it again") from error
+        which = "the network for the air of " if for_the_air else ""
+        raise EncoderError(f"{which}encoder {name!r} does not fit network {recipe.network!r}; install it again") from error
     told = sounds.find(name, recipe) if music else None
     return Engine(recipe, network, pick_device(device), query=query, music=told, runtime=runtime, threads=threads)

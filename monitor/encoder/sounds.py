@@ -11,12 +11,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors import SafetensorError
 from torch import nn
 
 from monitor.core.recipe import Recipe
-from monitor.encoder import weights
+from monitor.encoder import files, weights
 from monitor.errors import EncoderError
 
 SUFFIX = ".classes"
@@ -73,11 +72,7 @@ def path_of(encoder: str) -> Path:
 
 def save(path: Path, network: SoundNetwork, recipe: Recipe) -> None:
     """Write a network and the hash of the mel spectrogram it was trained on."""
-    tensors = {name: tensor.detach().cpu().contiguous() for name, tensor in network.state_dict().items()}
-    partial = path.with_suffix(".partial")
-    save_file(tensors, partial, metadata={"features": recipe.mel})
-    partial.chmod(weights.READABLE)
-    partial.replace(path)
+    files.write(path, network.state_dict(), {"features": recipe.mel})
 
 
 def find(encoder: str, recipe: Recipe) -> SoundNetwork:
@@ -107,12 +102,11 @@ def load(path: Path) -> tuple[SoundNetwork, str]:
     """
     network = SoundNetwork()
     try:
-        with safe_open(path, framework="pt") as opened:
-            features = (opened.metadata() or {}).get("features", "")
-            network.load_state_dict({name: opened.get_tensor(name) for name in opened.keys()})  # noqa: SIM118 - not a dict
+        metadata, tensors = files.read(path)
+        network.load_state_dict(tensors)
     except (SafetensorError, OSError, ValueError, RuntimeError) as error:
         reason = str(error).splitlines()[0]
         raise EncoderError(
             f"{path} cannot be used ({reason}); install it again, or run `monitor evaluate classes --fit`"
         ) from error
-    return network.eval(), features
+    return network.eval(), metadata.get("features", "")

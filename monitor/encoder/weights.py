@@ -17,10 +17,10 @@ import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save_file as save_numpy
-from safetensors.torch import save_file
 
 from monitor.core.evidence import Evidence
 from monitor.core.recipe import Recipe
+from monitor.encoder import files
 from monitor.errors import EncoderError
 
 AUTO = "auto"
@@ -44,8 +44,6 @@ EVIDENCE_NUMBERS = (
     "foreground",
     "per_speed",
 )
-READABLE = 0o644
-"""safetensors makes files that only their owner can read; a daemon runs as somebody else."""
 INSTALLED = Path(__file__).with_name("weights")
 
 
@@ -71,21 +69,26 @@ def install(path: Path, name: str, *, replace: bool = False, folder: Path = INST
     """Copy an encoder, with what lies beside it (network for the air, evidence, cards), to where it is found by name.
 
     Whoever calls has seen that the encoder loads. Each file appears whole or not at all, the weights last. What hears the air for
-    an encoder that is replaced goes. One that has evidence is replaced only by another that has: a daemon may need it.
+    an encoder that is replaced goes. One that has evidence is replaced only by another that has: a daemon may need it. What is
+    damaged there is another encoder, if its header is; where only its weights are, the same one mends it.
 
     Returns:
         The files written.
 
     Raises:
         EncoderError: Another encoder, or one with another network for the air, has that name and is not to be replaced, or none may
-            have it, or the new one has no evidence; or the folder cannot be written.
+            have it, or the new one has no evidence; or the folder cannot be written; or the new one is none.
     """
     if name == AUTO:
         raise EncoderError(f"no encoder can be called {AUTO!r}, as the settings mean by it whichever fits: name it otherwise")
     target = folder / f"{name}.safetensors"
-    another = target.exists() and _identity(target) != _identity(path)
+    wanted = _identity(path)
+    try:
+        another, damage = target.exists() and _identity(target) != wanted, ""
+    except EncoderError as error:
+        another, damage = True, f" ({error})"
     if another and not replace:
-        raise EncoderError(f"another encoder is installed as {name!r}: name this one otherwise, or say --replace")
+        raise EncoderError(f"another encoder is installed as {name!r}{damage}: name this one otherwise, or say --replace")
     if another and target.with_suffix(EVIDENCE_SUFFIX).is_file() and not path.with_suffix(EVIDENCE_SUFFIX).is_file():
         raise EncoderError(
             f"{path} has no evidence beside it, and {name!r} could tell no plays any more: "
@@ -96,13 +99,8 @@ def install(path: Path, name: str, *, replace: bool = False, folder: Path = INST
         for suffix in (QUERY_SUFFIX, QUERY_CARD_SUFFIX) if another and not path.with_suffix(QUERY_SUFFIX).is_file() else ():
             target.with_suffix(suffix).unlink(missing_ok=True)
         for suffix in (QUERY_SUFFIX, QUERY_CARD_SUFFIX, EVIDENCE_SUFFIX, ".md", ".safetensors"):
-            source, wanted = path.with_suffix(suffix), target.with_suffix(suffix)
-            if source.is_file() and source.resolve() != wanted.resolve():
-                partial = wanted.with_name(f"{wanted.name}.partial")
-                partial.write_bytes(source.read_bytes())
-                partial.chmod(READABLE)
-                partial.replace(wanted)
-                written.append(wanted)
+            if copied := files.copy(path.with_suffix(suffix), target.with_suffix(suffix)):
+                written.append(copied)
     except OSError as error:
         raise EncoderError(
             f"{folder} cannot be written ({error.strerror}); run this as the user who installed the monitor"
@@ -112,7 +110,7 @@ def install(path: Path, name: str, *, replace: bool = False, folder: Path = INST
 
 def _identity(path: Path) -> tuple[str, str]:
     """Return what makes an encoder this one and no other: its recipe, and what hears the air for it."""
-    recipe = load(path)[0]
+    recipe = read_recipe(path)
     return recipe.hash, query_sha256(str(path), recipe)
 
 
@@ -128,13 +126,16 @@ def digest(tensors: dict[str, torch.Tensor]) -> str:
 
 def save(path: Path, recipe: Recipe, tensors: dict[str, torch.Tensor]) -> Recipe:
     """Write tensors and recipe to a file; return the recipe with the weights' hash filled in."""
-    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    sealed = replace(recipe, weights_sha256=digest(kept))
-    partial = path.with_suffix(".partial")
-    save_file(kept, partial, metadata={"recipe": sealed.to_json()})
-    partial.chmod(READABLE)
-    partial.replace(path)
+    sealed = replace(recipe, weights_sha256=digest(tensors))
+    files.write(path, tensors, {"recipe": sealed.to_json()})
     return sealed
+
+
+def save_query(path: Path, recipe: Recipe, tensors: dict[str, torch.Tensor]) -> str:
+    """Write the network for the air of the encoder that has this recipe; return the SHA-256 of its weights."""
+    sha256 = digest(tensors)
+    files.write(path, tensors, {"recipe": recipe.hash, "sha256": sha256})
+    return sha256
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -143,7 +144,7 @@ def read_recipe(path: Path) -> Recipe:
     Raises:
         EncoderError: The file is not an encoder.
     """
-    return _read(path, tensors=False)[0]
+    return _encoder(path, tensors=False)[0]
 
 
 def load(path: Path) -> tuple[Recipe, dict[str, torch.Tensor]]:
@@ -152,30 +153,9 @@ def load(path: Path) -> tuple[Recipe, dict[str, torch.Tensor]]:
     Raises:
         EncoderError: The file is not an encoder, or its tensors are not those its recipe names.
     """
-    recipe, tensors = _read(path, tensors=True)
-    if digest(tensors) != recipe.weights_sha256:
-        raise EncoderError(f"{path} is damaged: its weights do not have the hash in its recipe; install it again")
+    recipe, tensors = _encoder(path, tensors=True)
+    _see_whole(path, tensors, recipe.weights_sha256)
     return recipe, tensors
-
-
-def _read(path: Path, *, tensors: bool) -> tuple[Recipe, dict[str, torch.Tensor]]:
-    try:
-        with safe_open(path, framework="pt") as opened:
-            recipe = Recipe.from_json((opened.metadata() or {}).get("recipe", "{}"))
-            return recipe, {name: opened.get_tensor(name) for name in opened.keys()} if tensors else {}  # noqa: SIM118 - not a dict
-    except (SafetensorError, OSError, ValueError) as error:
-        raise EncoderError(f"{path} is not an encoder of this product ({error}); install it again") from error
-
-
-def save_query(path: Path, recipe: Recipe, tensors: dict[str, torch.Tensor]) -> str:
-    """Write the network for the air of the encoder that has this recipe; return the SHA-256 of its weights."""
-    kept = {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()}
-    sha256 = digest(kept)
-    partial = path.with_suffix(".partial")
-    save_file(kept, partial, metadata={"recipe": recipe.hash, "sha256": sha256})
-    partial.chmod(READABLE)
-    partial.replace(path)
-    return sha256
 
 
 def query_sha256(name: str, recipe: Recipe) -> str:
@@ -194,11 +174,17 @@ def load_query(name: str, recipe: Recipe) -> tuple[str, dict[str, torch.Tensor]]
         EncoderError: As `query_sha256`, or the file is damaged.
     """
     sha256, tensors = _query(name, recipe, tensors=True)
-    if sha256 and digest(tensors) != sha256:
-        raise EncoderError(
-            f"{find(name).with_suffix(QUERY_SUFFIX)} is damaged: its weights do not have its hash; install the encoder again"
-        )
+    if sha256:
+        _see_whole(find(name).with_suffix(QUERY_SUFFIX), tensors, sha256)
     return sha256, tensors
+
+
+def _encoder(path: Path, *, tensors: bool) -> tuple[Recipe, dict[str, torch.Tensor]]:
+    try:
+        metadata, found = files.read(path, tensors=tensors)
+        return Recipe.from_json(metadata.get("recipe", "{}")), found
+    except (SafetensorError, OSError, ValueError) as error:
+        raise EncoderError(f"{path} is not an encoder of this product ({error}); install the encoder again") from error
 
 
 def _query(name: str, recipe: Recipe, *, tensors: bool) -> tuple[str, dict[str, torch.Tensor]]:
@@ -206,14 +192,18 @@ def _query(name: str, recipe: Recipe, *, tensors: bool) -> tuple[str, dict[str, 
     if not path.is_file():
         return "", {}
     try:
-        with safe_open(path, framework="pt") as opened:
-            trained_for, sha256 = ((opened.metadata() or {})[key] for key in ("recipe", "sha256"))
-            found = {one: opened.get_tensor(one) for one in opened.keys()} if tensors else {}  # noqa: SIM118 - not a dict
+        metadata, found = files.read(path, tensors=tensors)
+        trained_for, sha256 = metadata["recipe"], metadata["sha256"]
     except (SafetensorError, OSError, KeyError) as error:
         raise EncoderError(f"{path} is no network for the air of an encoder ({error}); install the encoder again") from error
     if trained_for != recipe.hash:
         raise EncoderError(f"{path} was trained for another encoder ({trained_for}, not {recipe.hash}); install the encoder again")
     return sha256, found
+
+
+def _see_whole(path: Path, tensors: dict[str, torch.Tensor], sha256: str) -> None:
+    if digest(tensors) != sha256:
+        raise EncoderError(f"{path} is damaged: its weights do not have the hash that stands in it; install the encoder again")
 
 
 def save_evidence(path: Path, evidence: Evidence) -> None:
@@ -226,8 +216,8 @@ def save_evidence(path: Path, evidence: Evidence) -> None:
         "followed": evidence.followed,
         "cohort": evidence.cohort.astype(np.float16),
     }
-    save_numpy({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, path, metadata=metadata)
-    path.chmod(READABLE)
+    with files.placed(path) as partial:
+        save_numpy({name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}, partial, metadata=metadata)
 
 
 def load_evidence(name: str, recipe: Recipe, query: str = "") -> Evidence:

@@ -6,7 +6,6 @@ itself, and only what is heard goes through the network.
 
 from __future__ import annotations
 
-import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +13,7 @@ import numpy as np
 import torch
 
 from monitor.core.recipe import Recipe
-from monitor.encoder import weights
+from monitor.encoder import files, weights
 from monitor.encoder.engine import load_encoder
 from monitor.errors import ConfigError, EncoderError
 from monitor.train import losses
@@ -29,7 +28,9 @@ TWIN = 0.85
 
 
 class Bank:
-    """An encoder that stays as it is, its rows on the training device, and the loss against them."""
+    """The aim of a network for the air (`aim.Aim`): an encoder that stays as it is, its rows on the training device."""
+
+    shows_anchors = False
 
     def __init__(
         self, recipe: TrainingRecipe, sound: Recipe, begun: Beginning, music: Clips, cache: Path, device: torch.device
@@ -66,7 +67,7 @@ class Bank:
         return torch.from_numpy(self._engine.encode(windows.numpy()))
 
     def loss(self, vectors: torch.Tensor, sounds: Sounds, number: int) -> torch.Tensor:
-        """Return the loss of what batch `number` was heard as, [n, dim], against a stretch of rows of its own."""
+        """Return what is lost by `vectors` [n, dim] of what was heard in batch `number`, against a stretch of rows of its own."""
         recordings = torch.from_numpy(sounds.recordings).to(vectors.device)
         targets = self._table[self._start[recordings] + torch.from_numpy(sounds.hops).to(vectors.device)]
         first = int(np.random.default_rng((self._seed, number)).integers(len(self._table)))
@@ -86,10 +87,7 @@ class Bank:
             raise EncoderError(
                 f"{self._served} is another encoder now: put the one back that the run began with, then run it again"
             )
-        for suffix in (".md", ".safetensors") if path.resolve() != self._served.resolve() else ():
-            if self._served.with_suffix(suffix).is_file():
-                partial = path.with_suffix(f"{suffix}.partial")
-                shutil.copyfile(self._served.with_suffix(suffix), partial)
-                partial.replace(path.with_suffix(suffix))
+        for suffix in (".md", ".safetensors"):
+            files.copy(self._served.with_suffix(suffix), path.with_suffix(suffix))
         weights.save_query(path.with_suffix(weights.QUERY_SUFFIX), self._recipe, tensors)
         return path

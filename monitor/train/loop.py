@@ -7,14 +7,10 @@ the steps (warm-up, then a cosine to nothing); a resumed run goes on where its c
 from __future__ import annotations
 
 import ctypes
-import itertools
 import json
 import math
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,11 +21,13 @@ from safetensors import SafetensorError
 from torch import nn
 
 from monitor.core.recipe import Recipe
-from monitor.encoder import networks, weights
+from monitor.encoder import networks
 from monitor.encoder.engine import multiplies_bfloat16, pick_device
 from monitor.encoder.features import LogMel
 from monitor.errors import ConfigError, Transient
-from monitor.train import checkpoint, codecs, losses, rooms
+from monitor.train import checkpoint, codecs, rooms
+from monitor.train.ahead import ahead
+from monitor.train.aim import Aim, Encoder
 from monitor.train.bank import Bank
 from monitor.train.beginning import JOINED_ON, Beginning, join
 from monitor.train.checkpoint import NotSaved, Progress
@@ -42,8 +40,6 @@ from monitor.train.validate import Retrieval
 
 MMAP_THRESHOLD, TRIM_THRESHOLD = -3, -1
 """mallopt(3) parameters."""
-AHEAD = 3
-"""Batches drawn ahead by the reading thread."""
 LOG_EVERY = 25
 TRAINED_ON = 1
 """Sets the rooms of training apart from those of validation and evaluation, whatever the seeds."""
@@ -82,7 +78,6 @@ class Run:
         self.progress = Progress()
         self._stopping = False
         out.mkdir(parents=True, exist_ok=True)
-        reads = recipe.training.loss == "catalogue"
         begun, unjoined = Beginning(start_from), None
         if progress := checkpoint.load(out, recipe, self._network, self._optimizer, self._device):
             self.progress = progress
@@ -101,8 +96,11 @@ class Run:
         music, voices, noises = (checked(cache, "train", kind) for kind in ("music", "speech", "noise"))
         coded = codecs.open_banks(cache, music) if recipe.positives.coded_share else []
         self.progress.banks = len(coded)
-        self._bank = Bank(recipe, self._sound, begun, music, cache, self._device) if reads else None
-        self._stored = self._bank.stored if self._bank else self._encode
+        self._aim: Aim = (
+            Bank(recipe, self._sound, begun, music, cache, self._device)
+            if recipe.training.loss == "catalogue"
+            else Encoder(recipe, self._sound, self._encode)
+        )
         if (machine := _machine(self._device)) not in self.progress.machines:
             self.progress.machines.append(machine)
         self._sampler = Sampler(
@@ -114,7 +112,7 @@ class Run:
             window=length,
             seed=recipe.seed,
             hop=self._sound.hop_samples,
-            on_grid=reads,
+            on_grid=not self._aim.shows_anchors,
             coded=coded,
             device=self._device,
         )
@@ -146,7 +144,7 @@ class Run:
         _keep_memory()
         torch.backends.cudnn.benchmark = True  # every batch has the same shape
         validated_s = saved_s = self.progress.spent_s
-        with self._batches() as batches:
+        with ahead(self._sampler.draw, self.progress.step) as batches:
             last_s = time.monotonic()
             for sounds in batches:
                 share = self._share()
@@ -160,69 +158,26 @@ class Run:
                     self._note(say, {"loss": round(float(loss), 4)})
                 if self.progress.spent_s - validated_s >= 60 * self._recipe.training.validate_minutes:
                     validated_s = self.progress.spent_s
-                    self._note(say, {"validation": self._retrieval.score(self._encode, self._stored)})
+                    self._note(say, {"validation": self._retrieval.score(self._encode, self._aim.stored)})
                     last_s = time.monotonic()
                 if self._stopping or self.progress.spent_s - saved_s >= 120:
                     saved_s = self.progress.spent_s
                     self._save()
                 if self._stopping:
                     raise Stopped(f"stopped at step {self.progress.step}: run the same command again to go on")
-        self._note(say, {"validation": self._retrieval.score(self._encode, self._stored)})
+        self._note(say, {"validation": self._retrieval.score(self._encode, self._aim.stored)})
         self._save()
         try:
-            return self._write(dict(self._network.state_dict()))
+            return self._aim.save(self._out, dict(self._network.state_dict()))
         except (OSError, SafetensorError) as error:
             raise NotSaved(
                 f"{self._out}: the weights are not written ({error}), but the run is saved; make room, then run the same again"
             ) from error
 
-    def _write(self, tensors: dict[str, torch.Tensor]) -> Path:
-        if self._bank:
-            return self._bank.save(self._out, tensors)
-        path = self._out / f"{self._sound.name}.safetensors"
-        weights.save(path, self._sound, tensors)
-        return path
-
     def _share(self) -> float:
         """Return the part of the run that is done."""
         training = self._recipe.training
         return self.progress.step / training.steps if training.steps else self.progress.spent_s / (60 * training.minutes)
-
-    @contextmanager
-    def _batches(self) -> Iterator[Iterator[Sounds]]:
-        """Draw batches in a thread of its own, a few ahead."""
-        ready: queue.Queue[Sounds | Exception] = queue.Queue(AHEAD)
-        stop = threading.Event()
-
-        def fill() -> None:
-            for number in itertools.count(self.progress.step):
-                if stop.is_set():
-                    return
-                try:
-                    sounds: Sounds | Exception = self._sampler.draw(number)
-                except Exception as error:
-                    sounds = error
-                while not stop.is_set():
-                    try:
-                        ready.put(sounds, timeout=0.2)
-                        break
-                    except queue.Full:
-                        continue
-
-        def drawn() -> Iterator[Sounds]:
-            while True:
-                sounds = ready.get()
-                if isinstance(sounds, Exception):
-                    raise sounds
-                yield sounds
-
-        thread = threading.Thread(target=fill, name="sampler", daemon=True)
-        thread.start()
-        try:
-            yield drawn()
-        finally:
-            stop.set()
-            thread.join()
 
     def _step(self, sounds: Sounds, share: float) -> torch.Tensor:
         """Learn from one batch; `share` is the part of the run that is done. The loss is not waited for: a GPU runs ahead."""
@@ -236,17 +191,12 @@ class Run:
             part.eval()
         masks, chain = np.random.SeedSequence((self._recipe.seed, self.progress.step)).generate_state(2, np.uint64).tolist()
         self._random.manual_seed(masks)
-        features = self._heard(sounds, chain) if self._bank else self._shown(sounds, chain)
+        features = self._shown(sounds, chain)
         if float(torch.rand((), generator=self._random)) < training.mask:
             features = mask_features(features, self._random)
         with self._half():
             vectors = self._network(features.contiguous(memory_format=torch.channels_last))
-        if self._bank:
-            loss = self._bank.loss(vectors.float(), sounds, self.progress.step)
-        else:
-            groups = torch.arange(len(sounds.anchors), device=self._device).repeat(1 + self._recipe.positives.count)
-            judged = losses.build(training.loss, margin=training.margin, temperature=training.temperature)
-            loss = judged(vectors, groups)
+        loss = self._aim.loss(vectors.float(), sounds, self.progress.step)
         self._optimizer.zero_grad(set_to_none=True)
         loss.backward()  # type: ignore[no-untyped-call]
         self._optimizer.step()
@@ -255,17 +205,13 @@ class Run:
         return loss.detach()
 
     @torch.no_grad()
-    def _heard(self, sounds: Sounds, seed: int) -> torch.Tensor:
-        """Return the features of a batch's positives as they are heard."""
-        self._degrade.seed(seed)
-        heard = self._degrade(sounds.positives, sounds.voices, sounds.noises, sounds.others, self._sound.window_samples)
-        features: torch.Tensor = self._features(heard)
-        return features
-
-    @torch.no_grad()
     def _shown(self, sounds: Sounds, seed: int) -> torch.Tensor:
-        """Return what the network of an encoder is shown of a batch: the features of its anchors, then those of its positives."""
-        return torch.cat([self._features(sounds.anchors), self._heard(sounds, seed)])
+        """Return the features of what the network is shown of a batch: its anchors if the aim has it so, then what is heard."""
+        self._degrade.seed(seed)
+        heard = self._features(
+            self._degrade(sounds.positives, sounds.voices, sounds.noises, sounds.others, self._sound.window_samples)
+        )
+        return torch.cat([self._features(sounds.anchors), heard]) if self._aim.shows_anchors else heard
 
     def _half(self) -> torch.autocast:
         """Half precision where the device multiplies it faster; its range needs no loss scaling (bfloat16 everywhere)."""

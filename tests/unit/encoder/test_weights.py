@@ -52,6 +52,13 @@ def test_memory_order_does_not_matter() -> None:
     assert weights.digest({"a": maps}) == weights.digest({"a": maps.to(memory_format=torch.channels_last)})
 
 
+def damage(path: Path) -> None:
+    """Change a number that the file holds."""
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(place=st.floats(0, 1, exclude_max=True), flip=st.integers(1, 255))
 def test_one_damaged_byte_is_seen(tmp_path: Path, place: float, flip: int) -> None:
@@ -66,7 +73,7 @@ def test_one_damaged_byte_is_seen(tmp_path: Path, place: float, flip: int) -> No
         recipe, _ = weights.load(path)
     except EncoderError as error:
         assert "\n" not in str(error)  # noqa: PT017 - not every byte of the header is refused
-        assert "install it again" in str(error)  # noqa: PT017
+        assert "install the encoder again" in str(error)  # noqa: PT017
     else:
         # Readable still: the damage hit a field of the recipe, so no catalogue fits it, or the name, which means nothing.
         assert at < header
@@ -74,10 +81,8 @@ def test_one_damaged_byte_is_seen(tmp_path: Path, place: float, flip: int) -> No
 
 
 def test_a_damaged_weight_is_named_as_such(weights_file: Path) -> None:
-    content = bytearray(weights_file.read_bytes())
-    content[-1000] ^= 1
-    weights_file.write_bytes(content)
-    with pytest.raises(EncoderError, match=r"random\.safetensors is damaged: .* install it again"):
+    damage(weights_file)
+    with pytest.raises(EncoderError, match=r"random\.safetensors is damaged: .* install the encoder again"):
         weights.load(weights_file)
 
 
@@ -236,9 +241,7 @@ def test_what_is_no_network_for_the_air_is_refused(heard: Path, content: bytes) 
 
 def test_a_damaged_network_for_the_air_is_refused(heard: Path) -> None:
     path = heard.with_suffix(weights.QUERY_SUFFIX)
-    content = bytearray(path.read_bytes())
-    content[-1] ^= 1
-    path.write_bytes(content)
+    damage(path)
     with pytest.raises(EncoderError, match=r"tiny\.query is damaged: .*install the encoder again"):
         weights.load_query(str(heard), weights.load(heard)[0])
 
@@ -274,6 +277,21 @@ def test_another_network_for_the_air_is_another_encoder_and_comes_with_evidence_
     weights.install(heard, "tiny", folder=folder, replace=True)
     installed = str(folder / "tiny.safetensors")
     assert weights.load_evidence(installed, recipe, weights.query_sha256(installed, recipe)).query == sha256
+
+
+def test_installing_mends_what_is_damaged(heard: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "installed"
+    folder.mkdir()
+    weights.install(heard, "tiny", folder=folder)
+    damage(folder / "tiny.safetensors")
+    weights.install(heard, "tiny", folder=folder)
+    for name in ("tiny.safetensors", "tiny.query"):
+        (folder / name).write_bytes(b"cut short")
+        with pytest.raises(EncoderError, match=r"another encoder is installed as 'tiny' \(.*tiny\.\w+ is no.*\): name this one othe"):
+            weights.install(heard, "tiny", folder=folder)
+        weights.install(heard, "tiny", folder=folder, replace=True)
+    recipe = weights.load(folder / "tiny.safetensors")[0]
+    assert weights.load_query(str(folder / "tiny.safetensors"), recipe)[0]
 
 
 def test_whatever_lies_beside_an_encoder_is_packaged() -> None:
