@@ -7,6 +7,7 @@ that returns the exit code. A command's module imports its heavy neighbours only
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import os
 import select
@@ -48,20 +49,22 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("monitor: interrupted", file=sys.stderr)
         return 130
-    except BrokenPipeError:
-        if not _unread():
+    except OSError as error:
+        unread = isinstance(error, BrokenPipeError) and _unread()
+        if not unread and error.errno != errno.ENOSPC:
             raise
-        return 141
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is what is still to be printed
+        if unread:
+            return 141
+        print(f"monitor: the disk is full ({error}), or that under what is printed: make room, then run it again", file=sys.stderr)
+        return 75
 
 
 def _unread() -> bool:
-    """Say whether nobody reads what is printed any more, rather than some other pipe; then nothing more is printed."""
+    """Say whether nobody reads what is printed any more, rather than some other pipe."""
     asked = select.poll()
     asked.register(sys.stdout, 0)
-    gone = any(what & select.POLLERR for _, what in asked.poll(0))
-    if gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-    return gone
+    return any(what & select.POLLERR for _, what in asked.poll(0))
 
 
 def _complain(error: MonitorError) -> None:

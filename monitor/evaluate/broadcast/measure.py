@@ -114,6 +114,7 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
     outcome = Outcome(
         wish=wish,
         recipe=engine.recipe,
+        query=engine.query,
         catalogue=catalogue,
         verdicts=listened.verdicts,
         loose=listened.loose,

@@ -49,6 +49,8 @@ class Outcome:
 
     wish: Wish
     recipe: Recipe
+    query: str
+    """SHA-256 of the network that heard the air; empty: the encoder's own."""
     catalogue: Catalogue
     verdicts: Sequence[Verdict]
     loose: Sequence[Verdict]
@@ -64,6 +66,11 @@ class Outcome:
     chromaprint: str
     encode_s: float
     match_s: float
+
+    def encoder(self) -> str:
+        """Return which encoder it was, and what heard the air for it."""
+        air = f", the air heard by {self.query[:16]}" if self.query else ""
+        return f"{self.recipe.name} ({self.recipe.hash}{air})"
 
     def all(self) -> Summary:
         """Return the figures of all scenes together."""
@@ -83,7 +90,7 @@ def readme(outcome: Outcome, summaries: Mapping[str, Summary]) -> str:
         f"{every.hours:.1f} station-hours of free music from package registries (nearly all instrumental) and human speech, each "
         f"scene through its own studio processing and codec; {catalogue.recordings} recordings in the catalogue, "
         f"{len(catalogue.stored)} of them played, {catalogue.unplayed} others never, the rest made up; "
-        f"encoder {outcome.recipe.name} ({outcome.recipe.hash}). F1, "
+        f"encoder {outcome.encoder()}. F1, "
         "precision and recall are in seconds, by the rules of BAF; the oracle is told where every recording is and only has to "
         "believe it.\n"
     )
@@ -100,8 +107,8 @@ def page(outcome: Outcome, summaries: Mapping[str, Summary], bins: Sequence[tabl
     names = list(outcome.catalogue.names.values())
     parts = [
         "# The broadcast benchmark\n",
-        f"Split {wish.split}, seed {wish.seed}, {hours:.2f} station-hours; encoder {outcome.recipe.name} "
-        f"({outcome.recipe.hash}); {len(names)} recordings in the catalogue ({outcome.catalogue.library.rows} fingerprints), "
+        f"Split {wish.split}, seed {wish.seed}, {hours:.2f} station-hours; encoder {outcome.encoder()}; "
+        f"{len(names)} recordings in the catalogue ({outcome.catalogue.library.rows} fingerprints), "
         f"{len(outcome.catalogue.stored)} of them played, {outcome.catalogue.unplayed} others never, the rest impostors; "
         f"false alarms allowed per "
         f"station-day: {wish.settings.false_alarms_per_day:g}. Free music of package registries, nearly all instrumental; "

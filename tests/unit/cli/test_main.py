@@ -115,11 +115,23 @@ def test_a_wrong_config_is_refused(tmp_path: Path) -> None:
         settings_and_catalog(parse("-c", str(file)))
 
 
+def listing(out: int) -> tuple[int, str]:
+    """Return how `monitor encoder list` ends that prints there, and what it says."""
+    done = subprocess.run(
+        [sys.executable, "-m", "monitor", "encoder", "list"], stdout=out, stderr=subprocess.PIPE, check=False, text=True
+    )
+    os.close(out)
+    return done.returncode, done.stderr
+
+
 def test_who_reads_no_further_is_told_no_more() -> None:
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(
-        [sys.executable, "-m", "monitor", "encoder", "list"], stdout=writing, stderr=subprocess.PIPE, check=False, text=True
-    )
-    os.close(writing)
-    assert (done.returncode, done.stderr) == (141, "")
+    assert listing(writing) == (141, "")
+
+
+def test_a_full_disk_under_what_is_printed_is_told() -> None:
+    code, said = listing(os.open("/dev/full", os.O_WRONLY))
+    assert code == 75
+    assert said.startswith("monitor: the disk is full ([Errno 28] No space left on device)")
+    assert len(said.splitlines()) == 1
