@@ -71,11 +71,11 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
     evidence = load_evidence(wish.encoder, engine.recipe, engine.query)
     material = open_material(cache, wish.split)
     real = _recordings(material, storing, engine.recipe, out)
-    known, strangers = ({one.name: real[one.name] for one in material.role(role)} for role in (Role.KNOWN, Role.STRANGER))
-    for name, twin in same(strangers, known).items():
+    known = {one.name: real[one.name] for one in material.role(Role.KNOWN)}
+    for name, twin in same({name: rows for name, rows in real.items() if name not in known}, known).items():
         material.leave_out([name])
-        del strangers[name]
         say(f"left out: {name} sounds like {twin}, which is known")
+    strangers = [real[one.name] for one in material.role(Role.STRANGER)]
     planned = programme(material, hours=wish.hours, seed=wish.seed, conditions=wish.conditions, unknown_hours=wish.unknown_hours)
     say(f"{len(planned.scenes)} scenes, {sum(scene.length_s for scene in planned.scenes) / 3600:.2f} h; {_cast(material)}")
     desk = Desk(material, planned.made)
@@ -122,7 +122,7 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
         steps=steps,
         causes=causes(strange, {**real, **stored, **filling.unplayed}, engine.recipe),
         distinct_s=_distinct(material, [scene for scene in planned.scenes if scene.condition == UNKNOWN]),
-        likeness=likeness(list(strangers.values()), filling, missing, engine.recipe, wish.seed),
+        likeness=likeness(strangers, filling, missing, engine.recipe, wish.seed),
         chromaprint=_chromaprint([one for one in scenes if one.scene.condition in SIDE_BY_SIDE], material, out) if chroma else "",
         encode_s=listened.encode_s,
         match_s=listened.match_s,
@@ -189,9 +189,9 @@ def _progress(verdict: Verdict) -> str:
 
 
 def _recordings(material: Material, encoder: Encoder, recipe: Recipe, out: Path) -> dict[str, NDArray[np.float32]]:
-    """Fingerprint the known recordings and the strangers, as the catalogue would; kept in `out`."""
+    """Fingerprint the recordings of every role, as the catalogue would; kept in `out`."""
     kept = out / f"recordings-{recipe.hash}.npz"
-    names = [one.name for role in (Role.KNOWN, Role.STRANGER) for one in material.role(role)]
+    names = [one.name for role in Role for one in material.role(role)]
     if kept.exists():
         with np.load(kept) as file:
             if set(file.files) == set(names):
