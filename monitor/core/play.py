@@ -3,83 +3,31 @@
 Follows a line through the stored fingerprints; no search is needed once a recording is found. Knows fingerprints, hops and
 evidence. Knows nothing of what else is on air, of stations or of thresholds.
 
-The line is fitted by least squares through the sub-hop positions of the windows that speak for the recording, so it yields the
-speed. Start and end are where the accumulated
-evidence turned: the running sum from one hop to the next, its highest point so far, and the time since.
+Start and end are where the accumulated evidence turned: the running sum from one hop to the next, its highest point so far, and the
+time since.
 """
 
 from __future__ import annotations
 
-from array import array
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from monitor.core.alignment import NEW_AFTER, Alignment, References, before, between, novelty, steadiness, stored
+from monitor.core.alignment import NEW_AFTER, Alignment, References, before, novelty, steadiness, stored
 from monitor.core.evidence import Evidence
+from monitor.core.levels import Levels
+from monitor.core.line import FITTED, Line, Positions, along
 from monitor.core.ring import Heard, Ring
 from monitor.core.rival import SEPARATE_NATS, Rival, lead, partly_filled
-from monitor.core.window import REACH, Around, Place, Window, around
+from monitor.core.window import REACH, Place, Window, around
 from monitor.messages import Usage
 
-FITTED = 240
-"""Windows the line is fitted through: two minutes."""
-BENT = 0.3
-"""Hops by which the last windows may be off the line before the speed is held to have changed."""
 LONGER_VERSION = 6
 """Hops a longer version has to show that it goes on where a shorter one ends."""
-TRUSTED = 12
-"""Windows needed before the fitted speed replaces the scored one."""
-REFIT_EVERY = 4
-"""Points after which the line is fitted again, once there are twice as many as are TRUSTED."""
 SAME_PLACE = 2.0
 """Hops within which two positions in a recording are the same place."""
-STEADY = 0.9
-"""Similarity of neighbouring stored windows from which on nothing tells where between them a sound is."""
-FILLED = (0.07, 0.84)
-"""A window that the recording fills by a share f is (f - FILLED[0]) / FILLED[1] times as alike as the others (fitted to the starts
-and ends of 264 plays of the validation split in six conditions: 0.10 s off in the median, where a fixed share is 0.16 off)."""
-EDGE = 64
-"""Windows at either end among which the first and the last are looked for."""
-LEAST_LEVELS = 8
-"""Windows that must be heard before it is said how a recording was used."""
-SOFT = 0.9
-"""Share of its usual similarity below which a window at an end of a play is in a fade; a hard cut leaves only the first lower."""
-CLEAR_NATS = 1.0
-"""Evidence of a window that may tell where in the recording it is."""
 _HEARD = np.ones(1, np.bool_)
-
-
-@dataclass(slots=True)
-class Line:
-    """Position in the recording, in hops, as a straight function of the stream's hop."""
-
-    hop: float
-    position: float
-    speed: float
-
-    def at(self, hop: float) -> float:
-        """Return the position at a hop."""
-        return self.position + self.speed * (hop - self.hop)
-
-    def halves(self, hops: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Return the positions at hops [n] in half hops, the nearest: as fine as stored fingerprints are read."""
-        found: NDArray[np.int64] = np.rint(2 * (self.position + self.speed * (hops - self.hop))).astype(np.int64)
-        return found
-
-    def when(self, position: float) -> float:
-        """Return the hop at which a position is reached."""
-        return self.hop + (position - self.position) / self.speed
-
-
-def along(references: References, reference_id: int, line: Line, hops: NDArray[np.int64]) -> NDArray[np.float32]:
-    """Return the stored fingerprints [n, dim] of a recording on a line, to half a hop, at rising hops [n]."""
-    positions = line.position + line.speed * (hops - line.hop)
-    first = int(np.floor(positions[0]))
-    table = stored(references, reference_id, first, int(np.floor(positions[-1])) - first + 3)
-    return between(table, positions - first)
 
 
 class LivePlay:
@@ -113,8 +61,7 @@ class LivePlay:
         self._begin: Line | None = None
         self.rivals: list[Rival] = []
         self.references, self._evidence, self._bridge = references, evidence, bridge
-        self._points: list[tuple[int, float, float]] = []
-        self._unfitted = 0
+        self._positions = Positions()
         self.detected_hop = found.hop
         self.told_hop = found.hop
         self.places = 0
@@ -160,12 +107,9 @@ class LivePlay:
         self.last_hop = self.first_hop + int(forward.argmax())
         self.total = float(forward[-1])
         inside = slice(len(nats) - taken, None)
-        good = heard.present[inside] & (nats[inside] > 0)
-        self._alike_sum = float(similarity[inside][good].sum())
-        self._alike_count = int(good.sum())
-        heard_at = np.flatnonzero(heard.present[inside])
-        self._level_hops = array("q", hops[inside][heard_at].tolist())
-        self._levels = array("d", similarity[inside][heard_at].tolist())
+        present = heard.present[inside]
+        good = present & (nats[inside] > 0)
+        self._levels = Levels(hops[inside][present], similarity[inside][present], good[present])
         clear = (np.flatnonzero(good) + len(nats) - taken)[-FITTED:]
         near = [round(self.line.at(hop)) for hop in hops[clear].tolist()]
         if near:
@@ -173,7 +117,7 @@ class LivePlay:
             for hop, one, worth in zip(
                 hops[clear].tolist(), around(near, rows, heard.vectors[clear]), nats[clear].tolist(), strict=True
             ):
-                self._note_position(hop, one, worth)
+                self._positions.note(hop, one, worth)
         self._refit()
 
     def stored_along(self, hops: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -212,18 +156,12 @@ class LivePlay:
         """Take the next fingerprint and its context, [1 + NEAREST, dim], held against the play's place at that hop."""
         own, nats = window.similarity, window.nats
         self.now = window.stored, own
-        self._level_hops.append(hop)
-        self._levels.append(own)
+        self._levels.note(hop, own, speaks=nats > 0)
         self.total += nats
-        if nats > 0:
-            self._alike_sum += own
-            self._alike_count += 1
         if self.total > self.best_total:
             self.best_total, self.last_hop = self.total, hop
-        if self._note_position(hop, window.around, nats):
-            self._unfitted += 1
-            if len(self._points) < 2 * TRUSTED or self._unfitted >= REFIT_EVERY:
-                self._refit()
+        if self._positions.note(hop, window.around, nats) and self._positions.due:
+            self._refit()
         if self.rivals:
             newest = Heard(newest=hop, vectors=heard[:1], context=heard[None, 1:], present=_HEARD)
             for rival in self.rivals:
@@ -250,55 +188,22 @@ class LivePlay:
         """Keep only where it was: what is asked of a play that is over and was told so."""
         self.now = None
         self.rivals = []
-        for kept in (self._points, self._level_hops, self._levels):
-            del kept[:]
+        self._positions.forget()
+        self._levels.forget()
 
     @property
     def nats(self) -> float:
         """What it was found with, and what came since: comparable with what a play needs."""
         return self._found_nats + self.best_total - self._found_best
 
-    def _note_position(self, hop: int, around: Around, nats: float) -> bool:
-        """Keep where in the recording a window was, to a fraction of a hop; say whether it could tell.
-
-        What lies at a fraction f between two rows is about (1 - f) of the one and f of the other. With the similarities s and t to
-        them and c between them, least squares gives shares of s - c t and t - c s; noise that is like neither leaves them as they
-        are.
-
-        Args:
-            hop: Of the window.
-            around: What it was like to the stored ones around the line.
-            nats: What the window says for the recording.
-        """
-        if nats <= CLEAR_NATS:
-            return False
-        alike = around.alike
-        top = max(range(1, 2 * REACH), key=alike.__getitem__)
-        side = top + 1 if alike[top + 1] > alike[top - 1] else top - 1
-        common = around.beside[min(top, side)]
-        here, there = alike[top] - common * alike[side], alike[side] - common * alike[top]
-        if common > STEADY or here <= 0:
-            return False
-        shift = (side - top) * max(there, 0.0) / (here + max(there, 0.0))
-        self._points.append((hop, around.near - REACH + top + shift, nats * (1.0 - common) ** 2))
-        del self._points[:-FITTED]
-        return True
-
     def _refit(self) -> None:
-        """Fit the line through the noted positions; where the last have left it, the speed has changed, and they begin anew."""
-        self._unfitted = 0
-        if len(self._points) < TRUSTED or self._points[-1][0] - self._points[0][0] < TRUSTED:
-            return
-        points = np.array(self._points)
-        line = _fitted(points)
-        if len(points) > 2 * TRUSTED:
-            hops, positions, _ = points[-TRUSTED // 2 :].T
-            if abs(_median(positions - line.position - line.speed * (hops - line.hop))) > BENT:
+        """Follow the line through the noted positions; where its speed has changed, keep that the play began on."""
+        if fitted := self._positions.fit():
+            line, changed = fitted
+            if changed:
                 self._begin = self.begin
-                del self._points[:-TRUSTED]
-                line = _fitted(points[-TRUSTED:])
-        if 0.9 < line.speed < 1.1:
-            self.line = line
+            if 0.9 < line.speed < 1.1:
+                self.line = line
 
     def jump(self, found: Alignment, ring: Ring) -> None:
         """Go on elsewhere in the recording: an edit, a loop, or a place that was mistaken for its repetition.
@@ -314,7 +219,8 @@ class LivePlay:
             gained = max(found.evidence, 0.0)
             self.total = self.best_total = max(self.best_total, self.total + gained)
         self._found_nats, self._found_best = max(self.nats, found.evidence), self.best_total
-        self.reference_id, self.line, self._points = other.reference_id, other.line, other._points
+        self.reference_id, self.line = other.reference_id, other.line
+        self._positions.take(other._positions)
         self.rivals = []
         self.last_hop = max(self.last_hop, other.last_hop)
 
@@ -362,7 +268,7 @@ class LivePlay:
         self.line = Line(self.line.hop, self.line.position + offset, self.line.speed)
         if self._begin is not None:
             self._begin = Line(self._begin.hop, self._begin.position + offset, self._begin.speed)
-        self._points = [(hop, position + offset, nats) for hop, position, nats in self._points]
+        self._positions.shift(offset)
         self.total += ahead
         self.best_total = max(self.best_total, self.total)
         return True
@@ -386,63 +292,20 @@ class LivePlay:
 
     @property
     def edges(self) -> tuple[float, float]:
-        """How much of its first and of its last window the recording fills: the less alike, beside the others, the less."""
-        usual = _median(np.array(self._inside() or [1.0]))
-        ends = slice(None, EDGE), slice(-EDGE, None)
-        levels = {hop: own for end in ends for hop, own in zip(self._level_hops[end], self._levels[end], strict=True)}
-        filled = [
-            FILLED[0] + FILLED[1] * levels.get(hop, 0.6 * usual) / max(usual, 1e-3) for hop in (self.first_hop, self.last_hop)
-        ]
-        return min(max(filled[0], 0.3), 1.0), min(max(filled[1], 0.3), 1.0)
+        """How much of its first and of its last window the recording fills."""
+        return self._levels.edges(self.first_hop, self.last_hop)
 
     @property
     def soft(self) -> tuple[bool, bool]:
-        """Whether it came up softly, and whether it went so: the second or third window at that end is less alike than usual."""
-        inside = self._inside()
-        if len(inside) < LEAST_LEVELS:
-            return False, False
-        least = SOFT * float(np.median(inside))
-        return min(inside[1:3]) < least, min(inside[-3:-1]) < least
-
-    def _inside(self) -> list[float]:
-        levels = zip(self._level_hops, self._levels, strict=True)
-        return [level for hop, level in levels if self.first_hop <= hop <= self.last_hop]
+        """Whether it came up softly, and whether it went so."""
+        return self._levels.soft(self.first_hop, self.last_hop)
 
     @property
     def usage(self) -> Usage:
         """How the recording was used: in the foreground, or under something louder."""
-        inside = self._inside()
-        if len(inside) < LEAST_LEVELS:
-            return Usage.UNKNOWN
-        loud = self._evidence.is_foreground(_median(np.array(inside)), self.line.speed)
-        return Usage.FOREGROUND if loud else Usage.BACKGROUND
+        return self._levels.usage(self.first_hop, self.last_hop, self._evidence, self.line.speed)
 
     @property
     def similarity(self) -> float:
         """Mean similarity of the windows that speak for the recording."""
-        return self._alike_sum / self._alike_count if self._alike_count else 0.0
-
-
-def _median(values: NDArray[np.float64]) -> float:
-    """Return the median; numpy's own takes ten times as long for so few."""
-    ordered = np.sort(values)
-    return float(ordered[(len(values) - 1) // 2] + ordered[len(values) // 2]) / 2
-
-
-def _fitted(points: NDArray[np.float64]) -> Line:
-    """Return the line through hops, positions and weights [n, 3] by least squares, twice: the second time without the outliers.
-
-    Where they all but coincide there is no line; its speed is 0 then.
-    """
-    hops, positions, weights = points.T
-    line = Line(float(hops[-1]), float(positions[-1]), 0.0)
-    for _ in range(2):
-        share = weights / max(weights.sum(), 1e-9)
-        middle, level = share @ hops, share @ positions
-        spread = share @ (hops - middle) ** 2
-        if spread < 1e-6:
-            return line
-        line = Line(float(middle), float(level), float(share @ ((hops - middle) * (positions - level)) / spread))
-        off = np.abs(positions - level - line.speed * (hops - middle))
-        weights = weights * (off < max(3 * _median(off), 0.1))
-    return line
+        return self._levels.mean

@@ -2,12 +2,6 @@
 
 Knows hops, alignments and how much evidence a play needs. Decides when a play starts, goes on elsewhere in its recording, changes
 its name, and ends. Knows nothing of UTC, names, searches or messages.
-
-Evidence that another play already accounts for does not count twice. Let p be the similarity of the heard window to the recording
-on air, c that of the two stored windows to each other, n that of the heard window to the new candidate: if the candidate is only
-alike,
-n is about p * c. What is counted is the evidence of n - p * c. So re-issues, shared samples and a recording's own repetitions
-stay silent while the right one is known, and a second recording on top of the first is still heard.
 """
 
 from __future__ import annotations
@@ -18,11 +12,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from monitor.core import contest
 from monitor.core.alignment import SPAN, Alignment, References
 from monitor.core.evidence import Evidence
 from monitor.core.hits import Found, Hits
 from monitor.core.kinship import SAME_SOUND
-from monitor.core.play import Line, LivePlay, along
+from monitor.core.play import LivePlay
 from monitor.core.ring import Heard, Ring
 from monitor.core.scoring import Wish
 from monitor.core.telling import SNAP_S, Teller
@@ -312,7 +307,7 @@ class Tracker:
     def _beside(self, found: Alignment, play: LivePlay, heard: Heard, needed: float) -> bool:
         """Settle what an alignment is to a play that was on at the time; False: something of its own."""
         live, same = play in self._live, play.reference_id == found.reference_id
-        own, beyond, alike = self._compare(found, play, heard)
+        own, beyond, alike = contest.compare(found, play, heard, self._evidence)
         again = same and self._restarted(play, found)
         if beyond < needed:
             if live and not same and alike >= SAME_SOUND:
@@ -376,8 +371,7 @@ class Tracker:
         if by.first_hop > play.first_hop + 1 or by.last_hop < play.last_hop - 1:
             return False
         heard = self.ring.last(min(self.ring.capacity, self.ring.newest - play.first_hop + 1))
-        rest = self._evidence.of(by.unexplained(heard, play.stored_along(heard.hops)))
-        return float(np.where(heard.present, rest, 0.0).sum()) < LITTLE_LEFT * self._needed.anywhere
+        return contest.left_of(play, by, heard, self._evidence) < LITTLE_LEFT * self._needed.anywhere
 
     def _restarted(self, play: LivePlay, found: Alignment) -> bool:
         """Say whether an alignment goes back to the beginning of the recording, from well inside it: a second play."""
@@ -386,31 +380,11 @@ class Tracker:
         return found.at(begin) * self._limits.hop_s < 2.0 and since_hops * self._limits.hop_s > RESTART_S
 
     def _part(self, before: LivePlay, after: LivePlay) -> None:
-        """Find where a play of a recording ends and the next play of the same begins: where both together explain most."""
+        """Let a play of a recording end where the next play of the same begins."""
         first = after.first_hop
         count = min(before.last_hop - first + 1, self.ring.capacity)
         if count <= 0:
             return
         heard = self.ring.last(self.ring.newest - first + 1).head(count)
-        ours, theirs = (
-            np.where(heard.present, self._evidence.of_followed(heard.distinct(play.stored_along(heard.hops))), 0.0)
-            for play in (before, after)
-        )
-        cut = int((np.append(0.0, ours.cumsum()) - np.append(0.0, theirs.cumsum())).argmax())
+        cut = contest.parted(before, after, heard, self._evidence)
         before.last_hop, after.first_hop = first + cut - 1, first + cut
-
-    def _compare(self, found: Alignment, play: LivePlay, heard: Heard) -> tuple[float, float, float]:
-        """Compare an alignment with a play, over the alignment's hops.
-
-        Returns:
-            The play's own evidence, the evidence the alignment has beyond what the play explains, and the mean similarity of the
-            two recordings where both are.
-        """
-        theirs = along(self._references, found.reference_id, Line(found.hop, found.position, found.speed), heard.hops)
-        hops = heard.hops
-        mine = play.stored_along(hops)
-        both = heard.present & (hops >= play.first_hop) & (hops <= play.last_hop)
-        own = float(self._evidence.of(heard.distinct(mine))[both].sum())
-        beyond = np.where(heard.present, self._evidence.of(play.unexplained(heard, theirs, mine)), 0.0)
-        alike = float(np.einsum("nd,nd->n", mine, theirs)[both].mean()) if both.any() else 0.0
-        return own, float(beyond[::-1].cumsum().max()), alike

@@ -19,7 +19,7 @@ from monitor.core.alignment import SPAN
 from monitor.core.evidence import Evidence
 from monitor.core.hits import Findings, Hits
 from monitor.core.kinship import LEAST_HOPS
-from monitor.core.play import Line, along
+from monitor.core.line import Line, along
 from monitor.core.recipe import Recipe
 from monitor.core.ring import Ring
 from monitor.core.scoring import score

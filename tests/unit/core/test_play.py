@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 from monitor.core.alignment import Alignment
-from monitor.core.play import Line, LivePlay, along
+from monitor.core.line import Line, along
+from monitor.core.play import LivePlay
 from monitor.core.ring import Ring
 from monitor.core.window import look
 from tests.unit.core.stories import DIM, EVIDENCE, Air, Shelf, recording

@@ -99,12 +99,11 @@ def test_of_a_play_that_is_over_only_its_place_is_kept() -> None:
     follow(tracker, heard[:60], SHELF)
     (live,) = tracker._live
     assert live._levels
-    assert live._points
+    assert live._positions
     follow(tracker, heard, SHELF, hops=range(60, len(heard)))
     assert tracker._past == [live]
     assert not live._levels
-    assert not live._level_hops
-    assert not live._points
+    assert not live._positions
     assert live.now is None
     assert live.last_hop == pytest.approx(end_s / 0.5, abs=3)
 
