@@ -213,7 +213,7 @@ class Daemon:
         engine = load_encoder(name, settings.device, settings.threads, music=True)
         evidence = load_evidence(name, engine.recipe, engine.query)
         engine.warm_up()
-        self._hub.metrics.set_encoder(name=engine.recipe.name, recipe=engine.recipe.hash, device=str(engine.device))
+        self._hub.metrics.set_encoder(name=engine.recipe.name, recipe=engine.recipe.hash, air=engine.air, device=str(engine.device))
         self._hub.readiness.set_encoder(repr(engine))
         matcher = self._settings.matcher
         self._hub.metrics.set_budget(false_alarms_per_day=matcher.false_alarms_per_day, decoy_share=matcher.decoy_share)

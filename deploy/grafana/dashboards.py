@@ -216,7 +216,7 @@ def pipeline() -> Panel:
         "Monitor: pipeline",
         "Where the time goes, what waits, what it costs.",
         [
-            stat("Encoder", f"count by (name, device, recipe) ({of('monitor_encoder_info')})", "Which one runs, where."),
+            stat("Encoder", f"count by (name, device, recipe, air) ({of('monitor_encoder_info')})", "Which one runs, where."),
             stat("Version", f"count by (version) ({of('monitor_build_info')})", "Monitors by version."),
             stat("Catalogue generation", f"max({of('monitor_catalog_generation')})", "In service.", unit="none"),
             stat("Recordings", f"max({of('monitor_catalog_references')})", "In service.", unit="short"),

@@ -67,7 +67,7 @@ def info(arguments: argparse.Namespace) -> int:
         print(f"{name}: {beside if beside.is_file() else 'none'}")
     print(f"runs here: on {engine.device} through {engine.runtime}")
     print(f"recipe hash: {engine.recipe.hash}")
-    print(f"weights that hear the air: {engine.query or engine.recipe.weights_sha256}")
+    print(f"weights that hear the air: {engine.air}")
     for name, value in asdict(engine.recipe).items():
         print(f"{name}: {value}")
     return 0

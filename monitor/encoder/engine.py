@@ -78,6 +78,11 @@ class Engine:
         return f"Engine({self.recipe.name}, recipe {self.recipe.hash}{air}, {self.device}, {self.runtime})"
 
     @property
+    def air(self) -> str:
+        """SHA-256 of the weights that hear the air."""
+        return self.query or self.recipe.weights_sha256
+
+    @property
     def device_memory_bytes(self) -> int:
         """Memory held on a device of its own; 0 on a CPU, where it is the process's."""
         return torch.cuda.memory_reserved(self.device) if self.device.type == "cuda" else 0

@@ -46,7 +46,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
         self.registry.register(DecoderCollector())
         self._gauge("monitor_build_info", "Version of the monitor; always 1.", ["version"]).labels(__version__).set(1)
-        self._encoder = self._gauge("monitor_encoder_info", "Encoder in use; always 1.", ["name", "recipe", "device"])
+        self._encoder = self._gauge("monitor_encoder_info", "Encoder in use; always 1.", ["name", "recipe", "air", "device"])
         self._make_stream_metrics()
         self._make_pipeline_metrics()
         self._make_delivery_metrics()
@@ -107,10 +107,10 @@ class Metrics:
             if stream in self._streams:
                 self._expected_s.labels(stream).set(seconds)
 
-    def set_encoder(self, *, name: str, recipe: str, device: str) -> None:
-        """Say which encoder runs where."""
+    def set_encoder(self, *, name: str, recipe: str, air: str, device: str) -> None:
+        """Say which encoder runs where, and with which weights it hears the air."""
         self._encoder.clear()
-        self._encoder.labels(name, recipe, device).set(1)
+        self._encoder.labels(name, recipe, air[:16], device).set(1)
 
     def set_budget(self, *, false_alarms_per_day: float, decoy_share: float) -> None:
         """Say what the operator allows, and how much of the catalogue watches it."""

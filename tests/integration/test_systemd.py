@@ -90,7 +90,7 @@ def test_the_on_call_page_says_how_many_series_there_are() -> None:
 
     def series(stations: list[str]) -> int:
         metrics = Metrics(stations)
-        metrics.set_encoder(name="compact", recipe="0123456789abcdef", device="cpu")
+        metrics.set_encoder(name="compact", recipe="0123456789abcdef", air="fedcba9876543210", device="cpu")
         metrics.tell(CatalogLoaded(generation=1, references=1, fingerprints=1, index_kind="flat", took_s=1.0))
         return sum(not line.startswith("#") for line in metrics.exposition().decode().splitlines())
 

@@ -216,10 +216,10 @@ def test_an_unknown_place_makes_no_new_label() -> None:
 
 def test_the_encoder_is_told_once() -> None:
     metrics = made()
-    metrics.set_encoder(name="compact", recipe="abc", device="cpu")
-    metrics.set_encoder(name="compact", recipe="abc", device="cuda:0")
+    metrics.set_encoder(name="compact", recipe="abc", air=64 * "f", device="cpu")
+    metrics.set_encoder(name="compact", recipe="abc", air=64 * "f", device="cuda:0")
     assert [name for name in values(metrics) if "encoder_info" in name] == [
-        'monitor_encoder_info{device="cuda:0",name="compact",recipe="abc"}'
+        'monitor_encoder_info{air="ffffffffffffffff",device="cuda:0",name="compact",recipe="abc"}'
     ]
 
 
@@ -231,7 +231,7 @@ def test_facts_of_a_stream_call_it_stream() -> None:
 @pytest.mark.skipif(not shutil.which("promtool") and not os.environ.get("CI"), reason="promtool is not installed")
 def test_promtool_finds_nothing_to_complain_of() -> None:
     metrics = made("a", "b")
-    metrics.set_encoder(name="compact", recipe="abc", device="cpu")
+    metrics.set_encoder(name="compact", recipe="abc", air=64 * "f", device="cpu")
     for fact in EXAMPLES:
         metrics.tell(fact)
     done = subprocess.run(["promtool", "check", "metrics"], input=metrics.exposition(), capture_output=True, check=False)
