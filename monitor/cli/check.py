@@ -8,7 +8,6 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -115,10 +114,15 @@ def _encoder(settings: Settings) -> tuple[Engine | None, Line]:
     from monitor.encoder.engine import choose, load_encoder
     from monitor.encoder.weights import load_evidence
 
+    unread = False
+
     def made_with() -> Recipe | None:
-        with suppress(CatalogError):  # that it is damaged is said of the catalogue
+        nonlocal unread
+        try:
             return recipe_at(settings.catalog.path)
-        return None
+        except CatalogError:  # that it is damaged is said of the catalogue
+            unread = True
+            return None
 
     try:
         name = choose(settings.encoder.name, settings.encoder.device, made_with)
@@ -126,8 +130,9 @@ def _encoder(settings: Settings) -> tuple[Engine | None, Line]:
         load_evidence(name, engine.recipe, engine.query)
     except MonitorError as error:
         return None, Line(word="FAIL", name="encoder", detail=str(error))
+    which = f"{engine.recipe.name}{', as for a new catalogue' if unread else ''}, recipe {engine.recipe.hash}"
     where = f"on {engine.device}" + (f" through {engine.runtime}, no GPU in use" if engine.device.type == "cpu" else "")
-    return engine, Line(word="ok", name="encoder", detail=f"{engine.recipe.name}, recipe {engine.recipe.hash}, {where}")
+    return engine, Line(word="ok", name="encoder", detail=f"{which}, {where}")
 
 
 def _catalog(settings: Settings, engine: Engine | None) -> str | Line:

@@ -140,6 +140,17 @@ def test_a_missing_encoder(tmp_path: Path, capsys: pytest.CaptureFixture[str], m
     assert lines["encoder"][0] == "FAIL"
 
 
+def test_which_encoder_a_damaged_catalogue_needs_is_not_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    _, lines = run(tmp_path, "", "--offline", capsys=capsys)
+    assert "as for a new catalogue" not in lines["encoder"][1]
+    (tmp_path / "catalog").mkdir()
+    (tmp_path / "catalog/catalog.db").write_text("something else")
+    _, lines = run(tmp_path, "", "--offline", capsys=capsys)
+    assert lines["catalog"][0] == "FAIL"
+    assert lines["encoder"][0] == "ok"
+    assert lines["encoder"][1].startswith("compact, as for a new catalogue, recipe ")
+
+
 def test_a_machine_without_ffmpeg(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     code, lines = run(tmp_path, "", "--offline", capsys=capsys)
