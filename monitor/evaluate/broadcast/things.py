@@ -14,7 +14,7 @@ from monitor.evaluate.broadcast.material import Material, Recording, Role
 from monitor.evaluate.broadcast.scene import OTHER_S, STING_S, Made
 
 SPOTS, VERSIONS, JINGLES = 30, 8, 24
-"""Spots, of which so many have a second version, and jingles."""
+"""Spots, of which so many have a second version, and at most so many jingles."""
 
 
 class Draw:
@@ -48,7 +48,10 @@ class Draw:
 
 
 def things(material: Material, seed: int) -> dict[str, Made]:
-    """Make up the spots and jingles of a run: campaigns of two or three spots share a bed, some spots have a second version."""
+    """Make up the spots and jingles of a run: campaigns of two or three spots share a bed, some spots have a second version.
+
+    No two jingles are cut from one recording, unless there is only one: music repeats itself, and they would be the same sound.
+    """
     draw = Draw(material, {}, (seed, 1))
     beds = [draw.recording(Role.BED) for _ in material.role(Role.BED)]
     jingles, beds = beds[1::2] or beds, beds[::2]  # no piece of a bed is a jingle too
@@ -78,7 +81,7 @@ def things(material: Material, seed: int) -> dict[str, Made]:
             at_s = draw.between(1.0, length_s - OTHER_S - STING_S - 1.0)
             version = replace(spot, name=f"{spot.name} other version", other=(at_s, draw.seed()))
             made[version.name] = version
-    for number in range(JINGLES):
+    for number in range(min(JINGLES, max(len(jingles), 2))):
         recording = jingles[number % len(jingles)]
         length_s = draw.between(2.0, 3.0) if number % 2 else draw.between(3.0, 5.0)
         from_s = round(recording.first_s + draw.between(0.0, recording.length_s - 5.0), 2)

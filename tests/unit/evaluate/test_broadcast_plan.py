@@ -121,6 +121,7 @@ def test_some_spots_share_a_bed_and_some_have_a_second_version(planned: Programm
     jingles = [one for one in planned.made.values() if one.kind is Kind.JINGLE]
     assert all(2.0 <= one.length_s <= 5.0 for one in jingles)
     assert not {one.bed for one in jingles} & {one.bed for one in spots}
+    assert len({one.bed for one in jingles}) == len(jingles)
 
 
 def test_unknown_hours_are_as_many_as_are_asked_for_and_change_nothing_else(material: Material, planned: Programme) -> None:
