@@ -51,13 +51,21 @@ def main(arguments: list[str] | None = None) -> int:
         return 130
     except OSError as error:
         unread = isinstance(error, BrokenPipeError) and _unread()
-        if not unread and error.errno != errno.ENOSPC:
+        if not unread and error.errno not in {errno.ENOSPC, errno.EDQUOT}:
             raise
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # nor is what is still to be printed
+        _print_what_can_be()
         if unread:
             return 141
-        print(f"monitor: the disk is full ({error}), or that under what is printed: make room, then run it again", file=sys.stderr)
+        _complain(f"the disk is full ({error}), or that under what is printed: make room, then run it again")
         return 75
+
+
+def _print_what_can_be() -> None:
+    """Print what is still to be printed, or drop it, as Python would try again when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _unread() -> bool:
@@ -67,7 +75,7 @@ def _unread() -> bool:
     return any(what & select.POLLERR for _, what in asked.poll(0))
 
 
-def _complain(error: MonitorError) -> None:
+def _complain(error: MonitorError | str) -> None:
     """Say why it ends; to the journal as an error, or `journalctl -p err` would not show what the service stays down for."""
     from monitor.observe.logs import for_journal
 

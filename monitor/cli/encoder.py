@@ -26,7 +26,9 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     one.add_argument("file", type=Path, help="the file; its .query, .evidence and cards are taken along where they lie beside it")
     one.add_argument("--name", help="call it so (default: the name in its recipe)")
     one.add_argument(
-        "--replace", action="store_true", help="in place of another of that name; catalogues made with that one no longer fit"
+        "--replace",
+        action="store_true",
+        help="in place of another of that name, or of a damaged one; catalogues of one with another recipe no longer fit",
     )
     one.set_defaults(run=install)
 

@@ -64,7 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
             with arguments.out.open("w", encoding="utf-8", newline="") as out:
                 files.write_csv(layout, rows, out)
     except OSError as error:
-        raise ReportError(f"{arguments.out or 'standard output'}: cannot be written: {error.strerror}") from error
+        if arguments.out is None:
+            raise
+        raise ReportError(f"{arguments.out}: cannot be written: {error.strerror}") from error
     on_air = sum(not one.ended for one in found)
     seconds = sum(one.seconds for one in found)
     recordings = len({one.reference["id"] for one in found})

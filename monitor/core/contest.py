@@ -4,6 +4,8 @@ Evidence that another play already accounts for does not count twice. Let p be t
 on air, c that of the two stored windows to each other, n that of the heard window to the new candidate: if the candidate is only
 alike, n is about p * c. What is counted is the evidence of n - p * c. So re-issues, shared samples and a recording's own
 repetitions stay silent while the right one is known, and a second recording on top of the first is still heard.
+
+Knows plays, alignments and what was heard. Knows nothing of thresholds, or of what becomes of either.
 """
 
 from __future__ import annotations

@@ -82,13 +82,16 @@ def install(path: Path, name: str, *, replace: bool = False, folder: Path = INST
     if name == AUTO:
         raise EncoderError(f"no encoder can be called {AUTO!r}, as the settings mean by it whichever fits: name it otherwise")
     target = folder / f"{name}.safetensors"
-    wanted = _identity(path)
+    wanted, what = _identity(path), f"another encoder is installed as {name!r}: name this one otherwise"
     try:
-        another, damage = target.exists() and _identity(target) != wanted, ""
-    except EncoderError as error:
-        another, damage = True, f" ({error})"
+        another = target.exists() and _identity(target) != wanted
+    except EncoderError:
+        another, what = (
+            True,
+            f"what is installed as {name!r} is damaged beyond telling which encoder it was: name this one otherwise",
+        )
     if another and not replace:
-        raise EncoderError(f"another encoder is installed as {name!r}{damage}: name this one otherwise, or say --replace")
+        raise EncoderError(f"{what}, or say --replace")
     if another and target.with_suffix(EVIDENCE_SUFFIX).is_file() and not path.with_suffix(EVIDENCE_SUFFIX).is_file():
         raise EncoderError(
             f"{path} has no evidence beside it, and {name!r} could tell no plays any more: "

@@ -19,7 +19,7 @@ from monitor.train.sampler import Sounds
 
 
 class Aim(Protocol):
-    """One of the two."""
+    """What a run is for: an encoder (`Encoder`), or what hears the air for one (`bank.Bank`)."""
 
     @property
     def shows_anchors(self) -> bool:
@@ -36,6 +36,7 @@ class Aim(Protocol):
 
         Raises:
             OSError, SafetensorError: The folder cannot be written.
+            EncoderError: The encoder that the network is for is another one now.
         """
 
 

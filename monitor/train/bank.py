@@ -80,6 +80,7 @@ class Bank:
         """Write the encoder as it is into a folder, with its card, and the network beside it; return the file of the encoder.
 
         Raises:
+            OSError, SafetensorError: The folder cannot be written.
             EncoderError: Another one has taken the place of the encoder meanwhile.
         """
         path = out / self._served.name

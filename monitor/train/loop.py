@@ -140,6 +140,7 @@ class Run:
         Raises:
             Stopped: `stop` was called; all is saved.
             NotSaved: The disk is full, or cannot be written.
+            EncoderError: The encoder that what was trained is for is another one now.
         """
         _keep_memory()
         torch.backends.cudnn.benchmark = True  # every batch has the same shape

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 
@@ -71,10 +71,7 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
     evidence = load_evidence(wish.encoder, engine.recipe, engine.query)
     material = open_material(cache, wish.split)
     real = _recordings(material, storing, engine.recipe, out)
-    known = {one.name: real[one.name] for one in material.role(Role.KNOWN)}
-    for name, twin in same({name: rows for name, rows in real.items() if name not in known}, known).items():
-        material.leave_out([name])
-        say(f"left out: {name} sounds like {twin}, which is known")
+    known = leave_out_familiar(material, real, say)
     strangers = [real[one.name] for one in material.role(Role.STRANGER)]
     planned = programme(material, hours=wish.hours, seed=wish.seed, conditions=wish.conditions, unknown_hours=wish.unknown_hours)
     say(f"{len(planned.scenes)} scenes, {sum(scene.length_s for scene in planned.scenes) / 3600:.2f} h; {_cast(material)}")
@@ -128,6 +125,26 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
         match_s=listened.match_s,
     )
     return _write(out, outcome)
+
+
+def leave_out_familiar(
+    material: Material, real: Mapping[str, NDArray[np.float32]], say: Callable[[str], None]
+) -> dict[str, NDArray[np.float32]]:
+    """Leave out strangers and beds that sound like a known recording: where they are on air its name would not be false.
+
+    Args:
+        material: Of the run.
+        real: Fingerprints [hops, dim] of its recordings, by name.
+        say: Is told which are left out.
+
+    Returns:
+        Those of the known recordings.
+    """
+    known = {one.name: real[one.name] for one in material.role(Role.KNOWN)}
+    for name, twin in same({name: rows for name, rows in real.items() if name not in known}, known).items():
+        material.leave_out([name])
+        say(f"left out: {name} sounds like {twin}, which is known")
+    return known
 
 
 @dataclass(slots=True)

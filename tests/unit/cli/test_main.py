@@ -115,11 +115,10 @@ def test_a_wrong_config_is_refused(tmp_path: Path) -> None:
         settings_and_catalog(parse("-c", str(file)))
 
 
-def listing(out: int) -> tuple[int, str]:
+def listing(out: int, *options: str) -> tuple[int, str]:
     """Return how `monitor encoder list` ends that prints there, and what it says."""
-    done = subprocess.run(
-        [sys.executable, "-m", "monitor", "encoder", "list"], stdout=out, stderr=subprocess.PIPE, check=False, text=True
-    )
+    command = [sys.executable, *(options or ("-m", "monitor")), "encoder", "list"]
+    done = subprocess.run(command, stdout=out, stderr=subprocess.PIPE, check=False, text=True)
     os.close(out)
     return done.returncode, done.stderr
 
@@ -135,3 +134,24 @@ def test_a_full_disk_under_what_is_printed_is_told() -> None:
     assert code == 75
     assert said.startswith("monitor: the disk is full ([Errno 28] No space left on device)")
     assert len(said.splitlines()) == 1
+
+
+FULL = """
+import sys
+from monitor import cli
+from monitor.cli import encoder
+
+def fill(arguments):
+    print("printed")
+    raise OSError(28, "No space left on device", "elsewhere")
+
+encoder.list_installed = fill
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def test_what_was_printed_before_another_file_filled_the_disk_is_not_lost(tmp_path: Path) -> None:
+    out = tmp_path / "printed"
+    code, said = listing(os.open(out, os.O_WRONLY | os.O_CREAT), "-c", FULL)
+    assert (code, out.read_text()) == (75, "printed\n")
+    assert said.startswith("monitor: the disk is full ([Errno 28] No space left on device: 'elsewhere')")

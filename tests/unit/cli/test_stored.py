@@ -6,6 +6,8 @@ import argparse
 import csv
 import io
 import json
+import subprocess
+import sys
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -105,6 +107,19 @@ def test_a_report_counts_what_was_on_air_that_day(outbox: str, capsys: pytest.Ca
     assert captured.err == "2 plays of 2 recordings on 2 stations, 240 s; 1 still on air, counted as far as heard\n"
     assert main(["report", "--outbox", outbox, *DAY, "--merge-gap", "0", "--station", "one"]) == 0
     assert capsys.readouterr().err == "2 plays of 1 recordings on 1 stations, 190 s\n"
+
+
+def test_a_report_that_cannot_be_printed_says_so_as_every_command_does(outbox: str) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-u", "-m", "monitor", "report", "--outbox", outbox, *DAY],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            check=False,
+        )
+    assert done.returncode == 75
+    assert done.stderr.startswith("monitor: the disk is full ([Errno 28]")
 
 
 def test_a_report_says_that_it_reaches_back_to_what_is_gone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from monitor.evaluate.broadcast.material import LEAST_S, Material, Role
+from monitor.evaluate.broadcast.measure import leave_out_familiar
 from monitor.evaluate.broadcast.plan import CODECS, CONDITIONS, SHARES, programme
 from monitor.evaluate.broadcast.scene import Kind, Programme
 from monitor.train.data import Clip, Clips
@@ -42,6 +43,29 @@ def test_every_recording_has_one_role_and_none_is_missing(material: Material) ->
 
 def test_a_recording_that_is_too_short_is_left_out(tmp_path: Path) -> None:
     assert not Material(clips(3, LEAST_S - 1), clips(1, 5.0), clips(1, 9.0), root=tmp_path, folder=tmp_path).recordings
+
+
+def test_strangers_and_beds_that_sound_like_what_is_known_are_left_out(tmp_path: Path) -> None:
+    material = Material(clips(24, 64.0), clips(1, 5.0), clips(1, 9.0), root=tmp_path, folder=tmp_path)
+    rows = np.random.default_rng(7).standard_normal((24, 100, 128)).astype(np.float32)
+    rows /= np.linalg.norm(rows, axis=-1, keepdims=True)
+    real = dict(zip(material.recordings, rows, strict=True))
+    known, strangers, beds = ([one.name for one in material.role(role)] for role in (Role.KNOWN, Role.STRANGER, Role.BED))
+    real[strangers[0]], real[beds[-1]] = real[known[3]], real[known[5]]
+    said: list[str] = []
+    assert set(leave_out_familiar(material, real, said.append)) == set(known)
+    assert {one.name for one in material.role(Role.STRANGER)} == set(strangers[1:])
+    assert {one.name for one in material.role(Role.BED)} == set(beds[:-1])
+    assert said == [
+        f"left out: {out} sounds like {twin}, which is known" for out, twin in ((strangers[0], known[3]), (beds[-1], known[5]))
+    ]
+
+
+def test_two_jingles_are_cut_from_an_only_bed(tmp_path: Path) -> None:
+    material = Material(clips(24, 64.0), clips(1, 5.0), clips(1, 9.0), root=tmp_path, folder=tmp_path)
+    material.leave_out([one.name for one in material.role(Role.BED)[1:]])
+    lengths = [one.length_s for one in programme(material, hours=0.5, seed=3).made.values() if one.kind is Kind.JINGLE]
+    assert [length_s < 3.0 for length_s in lengths] == [False, True]
 
 
 def test_the_same_seed_gives_the_same_scenes_and_another_one_others(material: Material, planned: Programme) -> None:
