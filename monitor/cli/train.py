@@ -29,7 +29,8 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         default=(),
         metavar="ENCODER",
         help="begin a new run with the weights of this encoder, a name or a file; `large` with those of one compact, or "
-        "of two, the second trained by recipe `fine`; `compact-air` needs the encoder that it shall hear the air for",
+        "of two, the second trained by recipe `fine`; `compact-air` and `large-air` need the encoder that it "
+        "shall hear the air for, and `large-air` may begin a tower with what hears it for another: `large compact`",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")

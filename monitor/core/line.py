@@ -40,9 +40,13 @@ class Line:
         """Return the position at a hop."""
         return self.position + self.speed * (hop - self.hop)
 
+    def over(self, hops: NDArray[np.int64]) -> NDArray[np.floating]:
+        """Return the positions at hops [n]."""
+        return self.position + self.speed * (hops - self.hop)
+
     def halves(self, hops: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return the positions at hops [n] in half hops, the nearest: as fine as stored fingerprints are read."""
-        found: NDArray[np.int64] = np.rint(2 * (self.position + self.speed * (hops - self.hop))).astype(np.int64)
+        found: NDArray[np.int64] = np.rint(2 * self.over(hops)).astype(np.int64)
         return found
 
     def when(self, position: float) -> float:
@@ -52,7 +56,7 @@ class Line:
 
 def along(references: References, reference_id: int, line: Line, hops: NDArray[np.int64]) -> NDArray[np.float32]:
     """Return the stored fingerprints [n, dim] of a recording on a line, to half a hop, at rising hops [n]."""
-    positions = line.position + line.speed * (hops - line.hop)
+    positions = line.over(hops)
     first = int(np.floor(positions[0]))
     table = stored(references, reference_id, first, int(np.floor(positions[-1])) - first + 3)
     return between(table, positions - first)

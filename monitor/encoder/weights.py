@@ -82,16 +82,9 @@ def install(path: Path, name: str, *, replace: bool = False, folder: Path = INST
     if name == AUTO:
         raise EncoderError(f"no encoder can be called {AUTO!r}, as the settings mean by it whichever fits: name it otherwise")
     target = folder / f"{name}.safetensors"
-    wanted, what = _identity(path), f"another encoder is installed as {name!r}: name this one otherwise"
-    try:
-        another = target.exists() and _identity(target) != wanted
-    except EncoderError:
-        another, what = (
-            True,
-            f"what is installed as {name!r} is damaged beyond telling which encoder it was: name this one otherwise",
-        )
+    another = _standing(target, _identity(path))
     if another and not replace:
-        raise EncoderError(f"{what}, or say --replace")
+        raise EncoderError(f"{another}: name this one otherwise, or say --replace")
     if another and target.with_suffix(EVIDENCE_SUFFIX).is_file() and not path.with_suffix(EVIDENCE_SUFFIX).is_file():
         raise EncoderError(
             f"{path} has no evidence beside it, and {name!r} could tell no plays any more: "
@@ -109,6 +102,16 @@ def install(path: Path, name: str, *, replace: bool = False, folder: Path = INST
             f"{folder} cannot be written ({error.strerror}); run this as the user who installed the monitor"
         ) from error
     return written
+
+
+def _standing(target: Path, wanted: tuple[str, str]) -> str:
+    """Say what else than the encoder that is wanted stands in its place; empty: nothing, or that one."""
+    if not target.exists():
+        return ""
+    try:
+        return "" if _identity(target) == wanted else f"another encoder is installed as {target.stem!r}"
+    except EncoderError:
+        return f"what is installed as {target.stem!r} is damaged beyond telling which encoder it was"
 
 
 def _identity(path: Path) -> tuple[str, str]:

@@ -40,16 +40,16 @@ class Bank:
         Args:
             recipe: Of the run.
             sound: Of the network that is trained.
-            begun: The encoder it begins with, which it shall serve.
+            begun: What it begins with: first the encoder that it shall serve.
             music: The recordings that batches are drawn from.
             cache: Folder of the audio, where the fingerprints are kept.
             device: Where training runs.
 
         Raises:
-            EncoderError: It begins with none, or more than one.
+            EncoderError: It begins with none.
             ConfigError: The encoder hears other sound than the network is to be trained on.
         """
-        self._served, served = begun.alone
+        self._served, served = begun.served
         if differences := served.differences(replace(sound, weights_sha256=served.weights_sha256)):
             raise ConfigError(f"what the recipe trains cannot hear the air for {self._served}: {'; '.join(differences)}")
         self._recipe, self._engine = served, load_encoder(str(self._served), str(device), stored=True)

@@ -21,34 +21,47 @@ JOINED_ON = 16
 
 
 class Beginning:
-    """Encoders whose weights a network is to begin with: one of its own kind; or for a `Large` one or two `compact`, its towers."""
+    """Encoders whose weights a network begins with.
 
-    def __init__(self, names: Sequence[str]) -> None:
+    An encoder begins with one of its own kind; a `Large` also with one or two `compact`, its towers. A network for the air begins
+    with the encoder that it shall serve; a `Large` also with networks for the air of other encoders, tower by tower.
+    """
+
+    def __init__(self, names: Sequence[str], *, air: bool = False) -> None:
         """Read them, by name or file; none at all stands for random weights.
 
+        Args:
+            names: Of the encoders.
+            air: Whether what begins is a network for the air.
+
         Raises:
-            EncoderError: One is not there, or no encoder.
+            EncoderError: One is not there, or no encoder, or has no network for the air where that is what is wanted of it.
         """
+        self._air = air
         self._paths = [weights.find(name) for name in names]
         self._encoders = [weights.load(path) for path in self._paths]
+        self._hashes = [recipe.weights_sha256 for recipe, _ in self._encoders]
+        for number in range(1, len(names) if air else 0):
+            path, (recipe, _) = self._paths[number], self._encoders[number]
+            self._hashes[number], tensors = weights.load_query(str(path), recipe)
+            if not tensors:
+                raise EncoderError(f"{path} has no network for the air, which a tower could begin with: leave it away")
+            self._encoders[number] = recipe, tensors
 
     @property
     def hashes(self) -> str:
         """SHA-256 of the weights, of all of them; empty: random ones."""
-        return " ".join(recipe.weights_sha256 for recipe, _ in self._encoders)
+        return " ".join(self._hashes)
 
     @property
-    def alone(self) -> tuple[Path, Recipe]:
-        """The only one, and its recipe.
+    def served(self) -> tuple[Path, Recipe]:
+        """The encoder that a network for the air shall serve, and its recipe.
 
         Raises:
-            EncoderError: There is none, or more than one.
+            EncoderError: There is none.
         """
-        if len(self._encoders) != 1:
-            raise EncoderError(
-                f"{len(self._encoders)} encoders to start from, but the recipe trains the network that hears the air for one: "
-                "say --start-from and its name"
-            )
+        if not self._encoders:
+            raise EncoderError("the recipe trains the network that hears the air for an encoder: say --start-from and its name")
         return self._paths[0], self._encoders[0][0]
 
     def fill(self, network: nn.Module) -> Large | None:
@@ -60,16 +73,24 @@ class Beginning:
         Raises:
             EncoderError: They do not fit it.
         """
-        recipes = [recipe for recipe, _ in self._encoders]
-        towers = network if isinstance(network, Large) and recipes[0].network == "compact" else None
-        parts = [*towers.towers] if towers else [network]
-        encoders = self._encoders * len(parts) if len(recipes) == 1 else self._encoders
+        towers = [*network.towers] if isinstance(network, Large) else []
+        if self._air:
+            self._put([network, *towers][: len(self._paths)], self._encoders)
+            return None
+        if not towers or self._encoders[0][0].network != "compact":
+            self._put([network], self._encoders)
+            return None
+        if not self._encoders[0][0].mel_bins:
+            raise EncoderError(f"{self._paths[0]} knows no mel spectrogram, which the first tower is shown: name it second")
+        self._put(towers, self._encoders * len(towers) if len(self._encoders) == 1 else self._encoders)
+        assert isinstance(network, Large)
+        return network
+
+    def _put(self, parts: Sequence[nn.Module], encoders: Sequence[tuple[Recipe, dict[str, torch.Tensor]]]) -> None:
         if len(encoders) != len(parts):
             raise EncoderError(
-                f"{len(recipes)} encoders to start from, but the network that the recipe asks for takes {len(parts)}"
+                f"{len(encoders)} encoders to start from, but the network that the recipe asks for takes {len(parts)}"
             )
-        if towers and not recipes[0].mel_bins:
-            raise EncoderError(f"{self._paths[0]} knows no mel spectrogram, which the first tower is shown: name it second")
         for part, path, (recipe, tensors) in zip(parts, self._paths * len(parts), encoders, strict=False):
             try:
                 part.load_state_dict(tensors)
@@ -77,7 +98,6 @@ class Beginning:
                 raise EncoderError(
                     f"{path} holds the network {recipe.network!r}, not what the recipe asks for or a part of it, or of another size"
                 ) from error
-        return towers
 
 
 @torch.no_grad()

@@ -78,7 +78,7 @@ class Run:
         self.progress = Progress()
         self._stopping = False
         out.mkdir(parents=True, exist_ok=True)
-        begun, unjoined = Beginning(start_from), None
+        begun, unjoined = Beginning(start_from, air=recipe.training.loss == "catalogue"), None
         if progress := checkpoint.load(out, recipe, self._network, self._optimizer, self._device):
             self.progress = progress
             if start_from and begun.hashes != self.progress.started_from:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from monitor.core.framing import windows
 from monitor.core.recipe import Recipe
+from monitor.encoder import files
 from monitor.train.data import Clips
 
 Encode = Callable[[NDArray[np.float32]], NDArray[np.float32]]
@@ -59,9 +60,8 @@ def fingerprinted(clips: Clips, encode: Encode, recipe: Recipe, kept: Path | Non
             table[start[number] : start[number + 1]] = encode(windows(clips.recording(number), recipe))
     if kept is not None:
         kept.parent.mkdir(parents=True, exist_ok=True)
-        partial = kept.with_suffix(".partial")
-        table.tofile(partial)
-        partial.replace(kept)
+        with files.placed(kept) as partial:
+            table.tofile(partial)
     return Shelf(table=torch.from_numpy(table), start=start)
 
 

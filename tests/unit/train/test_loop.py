@@ -367,6 +367,39 @@ def test_a_network_for_the_air_learns_and_its_encoder_stays(finished: Finished, 
     assert run.progress.started_from == stored.recipe.weights_sha256
 
 
+def test_a_tower_for_the_air_begins_with_what_hears_it_for_another(
+    finished: Finished, folder: Path, air: recipe.TrainingRecipe, large: recipe.TrainingRecipe
+) -> None:
+    """What is trained begins with the encoder it shall serve, but for the tower; the one that is held stays so."""
+    for name in ("deaf", "ears"):
+        (folder / name).mkdir()
+    small = Path(shutil.copy(finished[1], folder / "ears"))
+    sound, tensors = weights.load(small)
+    heard = {name: one + 1 if one.is_floating_point() else one for name, one in tensors.items()}
+    query = weights.save_query(small.with_suffix(weights.QUERY_SUFFIX), sound, heard)
+    both = loop.Run(large, folder / "cache", folder / "served-large", "cpu", [str(small)]).train(lambda _: None)
+    wanted = replace(large, training=replace(air.training, held=("towers.0",)))
+
+    def begin(out: str, *names: Path) -> loop.Run:
+        return loop.Run(wanted, folder / "cache", folder / out, "cpu", [str(one) for one in names])
+
+    run = begin("ears-of-large", both, small)
+    recipe_of_both, served = weights.load(both)
+    assert run.progress.started_from == f"{recipe_of_both.weights_sha256} {query}"
+    begun = {name: one.clone() for name, one in run._network.state_dict().items()}
+    assert all(torch.equal(one, begun[f"towers.0.{name}"]) for name, one in heard.items())
+    assert all(torch.equal(one, served[name]) for name, one in begun.items() if not name.startswith("towers.0."))
+    path = run.train(lambda _: None)
+    after = weights.load_query(str(path), recipe_of_both)[1]
+    for name, one in begun.items():
+        assert torch.equal(one, after[name]) == name.startswith("towers.0.")
+    deaf = Path(shutil.copy(finished[1], folder / "deaf"))
+    with pytest.raises(EncoderError, match=r"deaf.*has no network for the air, which a tower could begin with: leave it away"):
+        begin("of-deaf", both, deaf)
+    with pytest.raises(EncoderError, match=r"4 encoders to start from, but the network that the recipe asks for takes 3"):
+        begin("too-many", both, small, small, small)
+
+
 def test_an_encoder_that_is_replaced_while_another_learns_to_hear_for_it_is_told(
     finished: Finished, folder: Path, air: recipe.TrainingRecipe
 ) -> None:
@@ -384,12 +417,8 @@ def test_an_encoder_that_is_replaced_while_another_learns_to_hear_for_it_is_told
 def test_a_network_for_the_air_needs_an_encoder_that_hears_alike(
     finished: Finished, folder: Path, air: recipe.TrainingRecipe
 ) -> None:
-    with pytest.raises(
-        EncoderError, match="0 encoders to start from, but the recipe trains the network that hears the air for one"
-    ):
+    with pytest.raises(EncoderError, match="the network that hears the air for an encoder: say --start-from and its name"):
         loop.Run(air, folder / "cache", folder / "nobody", "cpu")
-    with pytest.raises(EncoderError, match="2 encoders to start from"):
-        loop.Run(air, folder / "cache", folder / "both", "cpu", [str(finished[1])] * 2)
     duller = replace(air, sound={**air.sound, "dynamic_range_db": 60.0})
     with pytest.raises(ConfigError, match=r"cannot hear the air for .*: dynamic_range_db: 80\.0 != 60\.0"):
         loop.Run(duller, folder / "cache", folder / "duller", "cpu", [str(finished[1])])

@@ -51,7 +51,7 @@ def test_a_users_own_is_read_by_path(tmp_path: Path) -> None:
         ("batch = 4", "batch = 1", "batch must be at least 2"),
         ("rooms = 2", "rooms = 0", "rooms and rivals at least 1"),
         ("rooms = 2", "rooms = 2\nrivals = 0", "rooms and rivals at least 1"),
-        ("rooms = 2", 'rooms = 2\nloss = "catalogue"\nheld = ["head"]', "one positive an anchor, and all of the network learns"),
+        ("[positives]", 'loss = "catalogue"\n[positives]\ncount = 2', "there is one positive an anchor"),
         ("learning_rate = 1e-3", "learning_rate = -1e-3", "must be above 0"),
         ("warm_up = 0.0", "warm_up = 2.0", "shares from 0 to 1"),
         ("shift_s = 0.25", "shift_s = 0.5", "at most 2"),
