@@ -130,7 +130,9 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
 def leave_out_familiar(
     material: Material, real: Mapping[str, NDArray[np.float32]], say: Callable[[str], None]
 ) -> dict[str, NDArray[np.float32]]:
-    """Leave out strangers and beds that sound like a known recording: where they are on air its name would not be false.
+    """Leave out strangers and beds that sound like a known recording or an earlier bed, of which the catalogue may hold a piece.
+
+    Where they are on air its name would not be false.
 
     Args:
         material: Of the run.
@@ -141,9 +143,13 @@ def leave_out_familiar(
         Those of the known recordings.
     """
     known = {one.name: real[one.name] for one in material.role(Role.KNOWN)}
-    for name, twin in same({name: rows for name, rows in real.items() if name not in known}, known).items():
-        material.leave_out([name])
-        say(f"left out: {name} sounds like {twin}, which is known")
+    catalogued = dict(known)
+    for one in [*material.role(Role.BED), *material.role(Role.STRANGER)]:
+        if twin := same({one.name: real[one.name]}, catalogued).get(one.name):
+            material.leave_out([one.name])
+            say(f"left out: {one.name} sounds like {twin}, of which the catalogue holds all or a piece")
+        elif one.role is Role.BED:
+            catalogued[one.name] = real[one.name]
     return known
 
 
