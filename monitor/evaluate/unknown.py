@@ -28,6 +28,7 @@ from monitor.evaluate.remembering import Remembering
 from monitor.evaluate.sure import plays
 from monitor.messages import Play
 from monitor.pipeline.matching import DAY_S, NEIGHBOURS
+from monitor.train.data import DataMissing
 
 BATCH = 512
 LEAST_RUNGS = 3
@@ -134,14 +135,17 @@ def tail(rungs: Sequence[Rung]) -> Tail:
     be surer (`core/tracker.py`).
 
     Raises:
-        ValueError: Too little was told to see how it falls.
+        DataMissing: Too little was told to see how it falls.
     """
     levels = sorted({rung.needed for rung in rungs})
     counts = np.array([sum(rung.told for rung in rungs if rung.needed == level) for level in levels], float)
     chances = np.array([sum(rung.chances for rung in rungs if rung.needed == level) for level in levels])
     same = [sum(rung.same for rung in rungs if rung.needed == level) for level in levels]
     if np.count_nonzero(counts) < LEAST_RUNGS:
-        raise ValueError(f"plays of unknown audio were told at {np.count_nonzero(counts)} of {len(levels)} levels")
+        raise DataMissing(
+            f"unknown audio was told by chance at {np.count_nonzero(counts)} of {len(levels)} levels of evidence, not {LEAST_RUNGS}: "
+            "too little to see how that falls; `monitor train --fetch-only` packs all there is"
+        )
     needed = np.array(levels)
 
     def cost(found: NDArray[np.float64]) -> float:
