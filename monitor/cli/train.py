@@ -29,8 +29,8 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         default=(),
         metavar="ENCODER",
         help="begin a new run with the weights of this encoder, a name or a file; `large` with those of one compact, or "
-        "of two, the second trained by recipe `fine`; `compact-air` and `large-air` need the encoder that it "
-        "shall hear the air for, and `large-air` may begin a tower with what hears it for another: `large compact`",
+        "of two, the second trained by recipe `fine`; `compact-air` and `large-air` with the encoder that they are for, and "
+        "the first tower of `large-air` with what hears the air for another, named second: `large compact`",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")
@@ -82,6 +82,6 @@ def run(arguments: argparse.Namespace) -> int:
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, lambda *_: started.stop())
     path = started.train(print)
-    report.write(out, path, text, started.progress, cache, for_the_air=chosen.training.loss == "catalogue")
+    report.write(out, path, text, started.progress, cache, for_the_air=chosen.for_the_air)
     print(f"{path}: beside it the model card, the log and the curve")
     return 0

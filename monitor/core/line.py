@@ -40,7 +40,7 @@ class Line:
         """Return the position at a hop."""
         return self.position + self.speed * (hop - self.hop)
 
-    def over(self, hops: NDArray[np.int64]) -> NDArray[np.floating]:
+    def over(self, hops: NDArray[np.integer | np.floating]) -> NDArray[np.floating]:
         """Return the positions at hops [n]."""
         return self.position + self.speed * (hops - self.hop)
 
@@ -118,7 +118,7 @@ class Positions:
         line = _fitted(points)
         if len(points) > 2 * TRUSTED:
             hops, positions, _ = points[-TRUSTED // 2 :].T
-            if abs(median(positions - line.position - line.speed * (hops - line.hop))) > BENT:
+            if abs(median(positions - line.over(hops))) > BENT:
                 del self._points[:-TRUSTED]
                 return _fitted(points[-TRUSTED:]), True
         return line, False
@@ -156,6 +156,6 @@ def _fitted(points: NDArray[np.float64]) -> Line:
         if spread < 1e-6:
             return line
         line = Line(float(middle), float(level), float(share @ ((hops - middle) * (positions - level)) / spread))
-        off = np.abs(positions - level - line.speed * (hops - middle))
+        off = np.abs(positions - line.over(hops))
         weights = weights * (off < max(3 * median(off), 0.1))
     return line

@@ -80,6 +80,9 @@ def fit(cache: Path, encoder: Engine, storing: Engine, say: Callable[[str], None
         storing: Makes what is stored; the same encoder.
         say: Told a line of progress now and then.
         seed: Of all draws.
+
+    Raises:
+        DataMissing: The splits are not packed, or hold too little that is told by chance.
     """
     recipe = storing.recipe
     music, voices, noises = (open_split(cache, "validation", kind) for kind in ("music", "speech", "noise"))

@@ -143,8 +143,8 @@ def tail(rungs: Sequence[Rung]) -> Tail:
     same = [sum(rung.same for rung in rungs if rung.needed == level) for level in levels]
     if np.count_nonzero(counts) < LEAST_RUNGS:
         raise DataMissing(
-            f"unknown audio was told by chance at {np.count_nonzero(counts)} of {len(levels)} levels of evidence, not "
-            f"{LEAST_RUNGS}: too little to see how that falls; `monitor train --fetch-only` packs all there is"
+            f"unknown audio was told by chance at {np.count_nonzero(counts)} of {len(levels)} levels of evidence, fewer than "
+            f"{LEAST_RUNGS}: too little to see how that falls; see that all audio is packed (`monitor train --fetch-only`)"
         )
     needed = np.array(levels)
 

@@ -46,10 +46,9 @@ class Bank:
             device: Where training runs.
 
         Raises:
-            EncoderError: It begins with none.
             ConfigError: The encoder hears other sound than the network is to be trained on.
         """
-        self._served, served = begun.served
+        self._served, served = begun.served.path, begun.served.recipe
         if differences := served.differences(replace(sound, weights_sha256=served.weights_sha256)):
             raise ConfigError(f"what the recipe trains cannot hear the air for {self._served}: {'; '.join(differences)}")
         self._recipe, self._engine = served, load_encoder(str(self._served), str(device), stored=True)

@@ -6,6 +6,7 @@ Knows encoders and networks. Knows nothing of how a run goes on.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
@@ -20,11 +21,21 @@ JOINED_ON = 16
 """Batches."""
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Weights to begin with."""
+
+    path: Path
+    recipe: Recipe
+    sha256: str
+    tensors: dict[str, torch.Tensor]
+
+
 class Beginning:
     """Encoders whose weights a network begins with.
 
     An encoder begins with one of its own kind; a `Large` also with one or two `compact`, its towers. A network for the air begins
-    with the encoder that it shall serve; a `Large` also with networks for the air of other encoders, tower by tower.
+    with the encoder that it shall serve; a tower of it also with what hears the air for the encoder that the tower is.
     """
 
     def __init__(self, names: Sequence[str], *, air: bool = False) -> None:
@@ -32,37 +43,27 @@ class Beginning:
 
         Args:
             names: Of the encoders.
-            air: Whether what begins is a network for the air.
+            air: Whether what begins is a network for the air: then of the first, which it shall serve, and of one a tower.
 
         Raises:
-            EncoderError: One is not there, or no encoder, or has no network for the air where that is what is wanted of it.
+            EncoderError: One is not there, or no encoder; or for a network for the air, there is none at all, or one is not what
+                the tower is, or has no network for the air.
         """
-        self._air = air
-        self._paths = [weights.find(name) for name in names]
-        self._encoders = [weights.load(path) for path in self._paths]
-        self._hashes = [recipe.weights_sha256 for recipe, _ in self._encoders]
-        for number in range(1, len(names) if air else 0):
-            path, (recipe, _) = self._paths[number], self._encoders[number]
-            self._hashes[number], tensors = weights.load_query(str(path), recipe)
-            if not tensors:
-                raise EncoderError(f"{path} has no network for the air, which a tower could begin with: leave it away")
-            self._encoders[number] = recipe, tensors
+        self._air, self._sources = air, [_stored(name) for name in names]
+        if air and not names:
+            raise EncoderError("the recipe trains the network that hears the air for an encoder: say --start-from and its name")
+        if air:
+            self._sources[1:] = [_heard(one, at, self._sources[0]) for at, one in enumerate(self._sources[1:])]
 
     @property
     def hashes(self) -> str:
         """SHA-256 of the weights, of all of them; empty: random ones."""
-        return " ".join(self._hashes)
+        return " ".join(one.sha256 for one in self._sources)
 
     @property
-    def served(self) -> tuple[Path, Recipe]:
-        """The encoder that a network for the air shall serve, and its recipe.
-
-        Raises:
-            EncoderError: There is none.
-        """
-        if not self._encoders:
-            raise EncoderError("the recipe trains the network that hears the air for an encoder: say --start-from and its name")
-        return self._paths[0], self._encoders[0][0]
+    def served(self) -> Source:
+        """The encoder that a network for the air shall serve."""
+        return self._sources[0]
 
     def fill(self, network: nn.Module) -> Large | None:
         """Put the weights into the network; one `compact` goes into both towers.
@@ -73,31 +74,50 @@ class Beginning:
         Raises:
             EncoderError: They do not fit it.
         """
-        towers = [*network.towers] if isinstance(network, Large) else []
+        large = network if isinstance(network, Large) else None
+        first = self._sources[0]
         if self._air:
-            self._put([network, *towers][: len(self._paths)], self._encoders)
-            return None
-        if not towers or self._encoders[0][0].network != "compact":
-            self._put([network], self._encoders)
-            return None
-        if not self._encoders[0][0].mel_bins:
-            raise EncoderError(f"{self._paths[0]} knows no mel spectrogram, which the first tower is shown: name it second")
-        self._put(towers, self._encoders * len(towers) if len(self._encoders) == 1 else self._encoders)
-        assert isinstance(network, Large)
-        return network
+            _put(self._sources, [network, *(large.towers if large else ())][: len(self._sources)])
+        elif large is None or first.recipe.network != "compact":
+            _put(self._sources, [network])
+        elif not first.recipe.mel_bins:
+            raise EncoderError(f"{first.path} knows no mel spectrogram, which the first tower is shown: name it second")
+        else:
+            _put(self._sources * (2 if len(self._sources) == 1 else 1), [*large.towers])
+            return large
+        return None
 
-    def _put(self, parts: Sequence[nn.Module], encoders: Sequence[tuple[Recipe, dict[str, torch.Tensor]]]) -> None:
-        if len(encoders) != len(parts):
+
+def _stored(name: str) -> Source:
+    path = weights.find(name)
+    recipe, tensors = weights.load(path)
+    return Source(path, recipe, recipe.weights_sha256, tensors)
+
+
+def _heard(source: Source, tower: int, served: Source) -> Source:
+    """Return what hears the air for an encoder that is a tower of the one that is served."""
+    theirs = {name: served.tensors.get(f"towers.{tower}.{name}") for name in source.tensors}
+    if not all(one is not None and torch.equal(one, source.tensors[name]) for name, one in theirs.items()):
+        raise EncoderError(
+            f"{source.path} is not what tower {tower} of {served.path} is, so what hears the air for it does not fit"
+        )
+    sha256, tensors = weights.load_query(str(source.path), source.recipe)
+    if not tensors:
+        raise EncoderError(f"{source.path} has no network for the air that tower {tower} could begin with")
+    return replace(source, path=source.path.with_suffix(weights.QUERY_SUFFIX), sha256=sha256, tensors=tensors)
+
+
+def _put(sources: Sequence[Source], parts: Sequence[nn.Module]) -> None:
+    if len(sources) != len(parts):
+        raise EncoderError(f"{len(sources)} encoders to start from, but the network that the recipe asks for takes {len(parts)}")
+    for source, part in zip(sources, parts, strict=True):
+        try:
+            part.load_state_dict(source.tensors)
+        except RuntimeError as error:
             raise EncoderError(
-                f"{len(encoders)} encoders to start from, but the network that the recipe asks for takes {len(parts)}"
-            )
-        for part, path, (recipe, tensors) in zip(parts, self._paths * len(parts), encoders, strict=False):
-            try:
-                part.load_state_dict(tensors)
-            except RuntimeError as error:
-                raise EncoderError(
-                    f"{path} holds the network {recipe.network!r}, not what the recipe asks for or a part of it, or of another size"
-                ) from error
+                f"{source.path} holds the network {source.recipe.network!r}, not what the recipe asks for or a part of it, "
+                "or of another size"
+            ) from error
 
 
 @torch.no_grad()

@@ -78,11 +78,13 @@ class Run:
         self.progress = Progress()
         self._stopping = False
         out.mkdir(parents=True, exist_ok=True)
-        begun, unjoined = Beginning(start_from, air=recipe.training.loss == "catalogue"), None
+        begun, unjoined = Beginning(start_from, air=recipe.for_the_air), None
         if progress := checkpoint.load(out, recipe, self._network, self._optimizer, self._device):
             self.progress = progress
             if start_from and begun.hashes != self.progress.started_from:
-                raise ConfigError(f"{out} holds a run that did not begin with {' '.join(start_from)}: name another --out")
+                raise ConfigError(
+                    f"{out} holds a run that began with other weights than {' '.join(start_from)}: name those, or another --out"
+                )
         elif self._held and not start_from:
             raise ConfigError("the recipe holds parts of the network, which would be held at random weights: say --start-from")
         elif start_from:
@@ -98,7 +100,7 @@ class Run:
         self.progress.banks = len(coded)
         self._aim: Aim = (
             Bank(recipe, self._sound, begun, music, cache, self._device)
-            if recipe.training.loss == "catalogue"
+            if recipe.for_the_air
             else Encoder(recipe, self._sound, self._encode)
         )
         if (machine := _machine(self._device)) not in self.progress.machines:

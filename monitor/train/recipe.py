@@ -83,8 +83,13 @@ class TrainingRecipe:
     chain: Chain = field(default_factory=Chain)
 
     def __post_init__(self) -> None:
-        if self.training.loss == "catalogue" and self.positives.count != 1:
+        if self.for_the_air and self.positives.count != 1:
             raise ValueError("with the loss catalogue there is one positive an anchor")
+
+    @property
+    def for_the_air(self) -> bool:
+        """Whether what is trained hears the air for an encoder, instead of being one."""
+        return self.training.loss == "catalogue"
 
     def encoder_recipe(self) -> Recipe:
         """Return the recipe of the encoder that comes out, weights not yet known.

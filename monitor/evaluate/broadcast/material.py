@@ -97,7 +97,7 @@ class Material:
         return [one for one in self.recordings.values() if one.role is role]
 
     def leave_out(self, names: Collection[str]) -> None:
-        """Play these no more: strangers and beds that turned out to sound like what is known."""
+        """Play these no more: strangers and beds that turned out to sound like what is catalogued."""
         self.recordings = {name: one for name, one in self.recordings.items() if name not in names}
 
     def packed(self, name: str) -> NDArray[np.float32]:

@@ -130,7 +130,7 @@ def measure(cache: Path, out: Path, wish: Wish, say: Callable[[str], None]) -> s
 def leave_out_familiar(
     material: Material, real: Mapping[str, NDArray[np.float32]], say: Callable[[str], None]
 ) -> dict[str, NDArray[np.float32]]:
-    """Leave out strangers and beds that sound like a known recording or an earlier bed, of which the catalogue may hold a piece.
+    """Leave out strangers and beds that sound like a known recording, or like an earlier bed, from which a jingle may be cut.
 
     Where they are on air its name would not be false.
 
@@ -147,7 +147,7 @@ def leave_out_familiar(
     for one in [*material.role(Role.BED), *material.role(Role.STRANGER)]:
         if twin := same({one.name: real[one.name]}, catalogued).get(one.name):
             material.leave_out([one.name])
-            say(f"left out: {one.name} sounds like {twin}, of which the catalogue holds all or a piece")
+            say(f"left out: {one.name} ({one.role}) sounds like {twin} ({material.recordings[twin].role})")
         elif one.role is Role.BED:
             catalogued[one.name] = real[one.name]
     return known

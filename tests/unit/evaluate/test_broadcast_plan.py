@@ -58,9 +58,8 @@ def test_strangers_and_beds_that_sound_like_what_is_catalogued_are_left_out(tmp_
     assert set(leave_out_familiar(material, real, said.append)) == set(known)
     assert [one.name for one in material.role(Role.STRANGER)] == [one for one in strangers if one not in twins]
     assert [one.name for one in material.role(Role.BED)] == [one for one in beds if one not in twins]
-    assert said == [
-        f"left out: {out} sounds like {twin}, of which the catalogue holds all or a piece" for out, twin in twins.items()
-    ]
+    roles = {name: role for role, names in (("known", known), ("stranger", strangers), ("bed", beds)) for name in names}
+    assert said == [f"left out: {out} ({roles[out]}) sounds like {twin} ({roles[twin]})" for out, twin in twins.items()]
 
 
 def test_two_jingles_are_cut_from_an_only_bed(tmp_path: Path) -> None:

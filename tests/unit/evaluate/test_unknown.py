@@ -37,7 +37,7 @@ def test_the_tail_counts_were_drawn_from_is_found_again() -> None:
 
 
 def test_a_tail_of_nothing_is_none() -> None:
-    with pytest.raises(DataMissing, match="by chance at 1 of 3 levels of evidence, not 3"):
+    with pytest.raises(DataMissing, match="by chance at 1 of 3 levels of evidence, fewer than 3"):
         tail([Rung(needed=level, told=int(level == 9.0), same=0, chances=1e9) for level in (9.0, 12.0, 15.0)])
 
 

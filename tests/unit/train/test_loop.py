@@ -13,7 +13,7 @@ import pytest
 import torch
 
 from monitor.core.recipe import Recipe
-from monitor.encoder import weights
+from monitor.encoder import networks, weights
 from monitor.encoder.engine import load_encoder
 from monitor.encoder.networks import Large
 from monitor.errors import ConfigError, EncoderError
@@ -236,7 +236,7 @@ def test_a_run_that_began_with_other_weights_is_not_taken_up(
     out = folder / "from-weights"
     loop.Run(chosen, folder / "cache", out, "cpu", [str(path)])._save()
     assert loop.Run(chosen, folder / "cache", out, "cpu", [str(path)]).progress.started_from
-    with pytest.raises(ConfigError, match="did not begin with compact: name another --out"):
+    with pytest.raises(ConfigError, match="began with other weights than compact: name those, or another --out"):
         loop.Run(chosen, folder / "cache", out, "cpu", ["compact"])
 
 
@@ -367,37 +367,78 @@ def test_a_network_for_the_air_learns_and_its_encoder_stays(finished: Finished, 
     assert run.progress.started_from == stored.recipe.weights_sha256
 
 
-def test_a_tower_for_the_air_begins_with_what_hears_it_for_another(
-    finished: Finished, folder: Path, air: recipe.TrainingRecipe, large: recipe.TrainingRecipe
-) -> None:
-    """What is trained begins with the encoder it shall serve, but for the tower; the one that is held stays so."""
-    for name in ("deaf", "ears"):
-        (folder / name).mkdir()
-    small = Path(shutil.copy(finished[1], folder / "ears"))
-    sound, tensors = weights.load(small)
+@pytest.fixture(scope="module")
+def small(finished: Finished, folder: Path) -> Path:
+    """Return an encoder with a network for the air, all of whose numbers are greater by one."""
+    (folder / "small").mkdir()
+    path = Path(shutil.copy(finished[1], folder / "small"))
+    sound, tensors = weights.load(path)
     heard = {name: one + 1 if one.is_floating_point() else one for name, one in tensors.items()}
-    query = weights.save_query(small.with_suffix(weights.QUERY_SUFFIX), sound, heard)
-    both = loop.Run(large, folder / "cache", folder / "served-large", "cpu", [str(small)]).train(lambda _: None)
-    wanted = replace(large, training=replace(air.training, held=("towers.0",)))
+    weights.save_query(path.with_suffix(weights.QUERY_SUFFIX), sound, heard)
+    return path
 
-    def begin(out: str, *names: Path) -> loop.Run:
-        return loop.Run(wanted, folder / "cache", folder / out, "cpu", [str(one) for one in names])
 
-    run = begin("ears-of-large", both, small)
+@pytest.fixture
+def held(air: recipe.TrainingRecipe, large: recipe.TrainingRecipe) -> recipe.TrainingRecipe:
+    return replace(large, training=replace(air.training, held=("towers.0",)))
+
+
+@pytest.fixture
+def both(small: Path, folder: Path, large: recipe.TrainingRecipe) -> Path:
+    """Return a `large` whose first tower is the small encoder."""
+    made = replace(large, training=replace(large.training, held=("towers.0",)))
+    return loop.Run(made, folder / "cache", folder / "both", "cpu", [str(small)]).train(lambda _: None)
+
+
+def test_a_tower_for_the_air_begins_with_what_hears_it_for_another(
+    both: Path, small: Path, folder: Path, held: recipe.TrainingRecipe
+) -> None:
+    """All else begins with the encoder that is served; the tower that is held stays so; the run is taken up by the same names."""
+    query, heard = weights.load_query(str(small), weights.read_recipe(small))
     recipe_of_both, served = weights.load(both)
+    run = loop.Run(held, folder / "cache", folder / "tower", "cpu", [str(both), str(small)])
     assert run.progress.started_from == f"{recipe_of_both.weights_sha256} {query}"
     begun = {name: one.clone() for name, one in run._network.state_dict().items()}
     assert all(torch.equal(one, begun[f"towers.0.{name}"]) for name, one in heard.items())
     assert all(torch.equal(one, served[name]) for name, one in begun.items() if not name.startswith("towers.0."))
-    path = run.train(lambda _: None)
-    after = weights.load_query(str(path), recipe_of_both)[1]
+    after = weights.load_query(str(run.train(lambda _: None)), recipe_of_both)[1]
     for name, one in begun.items():
         assert torch.equal(one, after[name]) == name.startswith("towers.0.")
-    deaf = Path(shutil.copy(finished[1], folder / "deaf"))
-    with pytest.raises(EncoderError, match=r"deaf.*has no network for the air, which a tower could begin with: leave it away"):
-        begin("of-deaf", both, deaf)
-    with pytest.raises(EncoderError, match=r"4 encoders to start from, but the network that the recipe asks for takes 3"):
-        begin("too-many", both, small, small, small)
+    again = loop.Run(held, folder / "cache", folder / "tower", "cpu", [str(both), str(small)])
+    assert again.progress.step == run.progress.step
+    with pytest.raises(ConfigError, match=r"tower holds a run that began with other weights than .*: name those, or another"):
+        loop.Run(held, folder / "cache", folder / "tower", "cpu", [str(both)])
+
+
+def test_a_tower_for_the_air_begins_with_nothing_else(
+    finished: Finished,
+    both: Path,
+    small: Path,
+    folder: Path,
+    chosen: recipe.TrainingRecipe,
+    air: recipe.TrainingRecipe,
+    held: recipe.TrainingRecipe,
+) -> None:
+    def begin(wanted: recipe.TrainingRecipe, *names: Path) -> None:
+        loop.Run(wanted, folder / "cache", folder / "nothing-else", "cpu", [str(one) for one in names])
+
+    with pytest.raises(EncoderError, match=r"has no network for the air that tower 0 could begin with"):
+        begin(held, both, finished[1])
+    with pytest.raises(EncoderError, match=r"is not what tower 1 of .* is, so what hears the air for it does not fit"):
+        begin(held, both, small, small)
+    with pytest.raises(EncoderError, match=r"is not what tower 0 of .* is, so what hears the air for it does not fit"):
+        begin(held, small, both)
+    with pytest.raises(EncoderError, match=r"is not what tower 0 of .* is, so what hears the air for it does not fit"):
+        begin(air, small, small)
+
+
+def test_the_shipped_recipes_begin_with_the_shipped_encoders() -> None:
+    for name, *others in (("compact",), ("large", "compact")):
+        sound = recipe.read(f"{name}-air")[0].encoder_recipe()
+        begun = beginning.Beginning([name, *others], air=True)
+        assert begun.fill(networks.build(sound)) is None
+        served = begun.served.recipe
+        assert not served.differences(replace(sound, weights_sha256=served.weights_sha256))
 
 
 def test_an_encoder_that_is_replaced_while_another_learns_to_hear_for_it_is_told(
