@@ -29,7 +29,7 @@ def compare(found: Alignment, play: LivePlay, heard: Heard, evidence: Evidence) 
     theirs = along(play.references, found.reference_id, Line(found.hop, found.position, found.speed), heard.hops)
     hops = heard.hops
     mine = play.stored_along(hops)
-    both = heard.present & (hops >= play.first_hop) & (hops <= play.last_hop)
+    both = heard.present & play.explains(hops)
     own = float(evidence.of(heard.distinct(mine))[both].sum())
     beyond = np.where(heard.present, evidence.of(play.unexplained(heard, theirs, mine)), 0.0)
     alike = float(np.einsum("nd,nd->n", mine, theirs)[both].mean()) if both.any() else 0.0

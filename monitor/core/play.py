@@ -99,7 +99,7 @@ class LivePlay:
         over = np.nonzero(since > self._bridge)[0]
         reach = int(over[0]) if len(over) else len(back)
         taken = int(back[:reach].argmax()) + 1
-        self.first_hop = newest - taken + 1
+        self.first_hop = self.explains_from = newest - taken + 1
         news = np.where(nats > 0, nats * novelty(self._before_along(hops), steadiness(heard.vectors[None])[0]), nats)
         self.found_total = float(news[::-1].cumsum()[:taken].max())
         forward = nats[len(nats) - taken :].cumsum()
@@ -137,16 +137,21 @@ class LivePlay:
     ) -> NDArray[np.float32]:
         """Return how alike what was heard and other fingerprints [n, dim] are beyond common sounds and beyond this play.
 
-        Hops outside the play are not explained by it. `mine` is what is `stored_along` the hops, where that is at hand.
+        Hops outside the play are not explained by it, but those are that its line goes through and an earlier play of the recording
+        was told of. `mine` is what is `stored_along` the hops, where that is at hand.
         """
         hops = heard.hops
         mine = self.stored_along(hops) if mine is None else mine
         shared = heard.similarity(mine).clip(0.0) * np.einsum("nd,nd->n", mine, theirs).clip(0.0)
-        inside = (hops >= self.first_hop) & (hops <= self.last_hop)
+        inside = self.explains(hops)
         plain = heard.similarity(theirs)
         distinct = plain - heard.common(theirs)
         rest: NDArray[np.float32] = np.where(inside, np.minimum(distinct, plain - shared), distinct)
         return rest
+
+    def explains(self, hops: NDArray[np.int64]) -> NDArray[np.bool_]:
+        """Say which of the hops [n] the play accounts for, whether they are told with it or with an earlier play."""
+        return (hops >= self.explains_from) & (hops <= self.last_hop)
 
     def place(self, hop: int) -> Place:
         """Return where in the recording the play is at a hop."""
@@ -212,7 +217,8 @@ class LivePlay:
         """
         other = LivePlay(self.number, found, ring, self.references, self._evidence, bridge=self._bridge)
         if other.first_hop <= self.first_hop + 1 and other.best_total > self.best_total:
-            self.first_hop, self.total, self.best_total = other.first_hop, other.total, other.best_total
+            self.first_hop = self.explains_from = other.first_hop
+            self.total, self.best_total = other.total, other.best_total
             self._begin = None
         else:
             self._begin = self.begin if other.reference_id == self.reference_id else None

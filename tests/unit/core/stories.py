@@ -170,10 +170,15 @@ class Shelf:
 
 
 def follow(
-    tracker: Tracker, vectors: NDArray[np.float32], shelf: Shelf, *, hops: Iterable[int] | None = None
+    tracker: Tracker,
+    vectors: NDArray[np.float32],
+    shelf: Shelf,
+    *,
+    hops: Iterable[int] | None = None,
+    needed: Needed | None = None,
 ) -> list[tuple[int, PlayEvent]]:
     """Send fingerprints through a tracker; return what it said, and at which hop."""
-    needed = Needed(
+    needed = needed or Needed(
         anywhere=EVIDENCE.needed(shelf.rows, PER_HOP),
         whole=EVIDENCE.needed(3 * shelf.shorter(SPAN), PER_HOP),
         places=shelf.rows,

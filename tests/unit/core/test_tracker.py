@@ -7,13 +7,18 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
-from monitor.core.tracker import Tracker
+from monitor.core.tracker import Needed, Tracker
 from monitor.messages import EventKind
-from tests.unit.core.stories import EVIDENCE, LIMITS, Air, Shelf, fingerprints, follow, listen, plays_of, recording
+from tests.unit.core.stories import DIM, EVIDENCE, LIMITS, Air, Shelf, fingerprints, follow, listen, plays_of, recording
 
 SONG, OTHER, THIRD = recording(1, 60), recording(2, 60), recording(3, 60)
 SHELF = Shelf.of({1: SONG, 2: OTHER, 3: THIRD})
+
+
+def unit(rows: NDArray[np.floating]) -> NDArray[np.float32]:
+    return (rows / np.linalg.norm(rows, axis=-1, keepdims=True)).astype(np.float32)
 
 
 def test_a_recording_is_told_with_its_beginning_and_end() -> None:
@@ -114,6 +119,21 @@ def test_a_piece_shorter_than_the_least_is_not_told() -> None:
     air.play(SONG, 10.0, from_s=20.0, to_s=27.0)
     assert listen(air, SHELF, limits=replace(LIMITS, min_play_s=10.0)) == []
     assert len(listen(air, SHELF)) == 1
+
+
+def test_what_was_told_of_a_jingle_is_not_told_again() -> None:
+    """Once a drone of two seconds was told in a wrong place, then in the right one, and then once more, from its end to its end."""
+    random = np.random.default_rng(14)
+    drone, *own = unit(random.standard_normal((5, DIM)))
+    rows = unit(0.8 * drone + 0.6 * np.stack(own))
+    heard = unit(random.standard_normal((40, DIM)))
+    heard[19:25] = [0.7 * drone + 0.3 * rows[0], *rows, 0.7 * drone + 0.7 * heard[39]]
+    heard = unit(unit(heard) + 0.6 * unit(random.standard_normal(heard.shape)))
+    tracker, shelf = Tracker("radio", LIMITS, EVIDENCE), Shelf({4: rows})
+    events = [event for _, event in follow(tracker, heard, shelf, needed=Needed(anywhere=30.0, whole=11.0, places=100, wholes=6))]
+    plays = plays_of([*events, *tracker.close(shelf)])
+    assert len(plays) == 2
+    assert all(play.end_s > play.start_s + 0.5 for play in plays)
 
 
 def test_the_least_may_be_longer_than_what_is_scored_together() -> None:
