@@ -92,16 +92,20 @@ class MqttPublisher:
         self._loop.call_soon_threadsafe(self._hear, detections)
 
     async def run(self) -> None:
-        """Connect, publish, connect again, until `stop`."""
+        """Connect, publish, connect again, until `stop`; who has no broker then asks each once more, to say good-bye."""
         self._task = asyncio.current_task()
         try:
-            while not self._stopping.is_set():
+            while True:
+                farewell = self._stopping.is_set()
                 try:
                     await self._session()
+                    break
                 except (BrokerUnreachable, OutboxUnwritable) as error:
                     self._lost(str(error))
-                if not self._stopping.is_set():
-                    await _wait(self._stopping, self._rota.failed(time.monotonic()))
+                wait_s = self._rota.failed(time.monotonic())
+                if farewell and wait_s:
+                    break
+                await _wait(self._stopping, wait_s)
         except asyncio.CancelledError:
             if not self._stopping.is_set():
                 raise
@@ -121,6 +125,7 @@ class MqttPublisher:
         self._wake.set()
 
     async def _session(self) -> None:
+        """Publish until good-bye is said; a broker that is lost before raises."""
         will = aiomqtt.Will(f"{self._settings.prefix}/{self._settings.status_topic}", LAST_WILL, qos=1, retain=True)
         client = Connection(self._settings, self._rota.current, will=will, identifier=self._settings.client_id)
         try:

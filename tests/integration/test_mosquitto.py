@@ -452,6 +452,25 @@ async def test_stop_does_not_wait_for_a_broker_that_is_away(broker: Broker, outb
     assert outbox.depth == 1
 
 
+@FIVE
+async def test_stop_says_good_bye_to_a_broker_that_is_back_before_it_was_noticed(
+    broker: Broker, outbox: DiskOutbox, facts: list[Fact], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("random.random", lambda: 0.0)  # the longest wait that the backoff may ask for
+    publisher = MqttPublisher(broker.settings(), outbox, stations=["radio-1"], tell=facts.append)
+    task = asyncio.create_task(publisher.run())
+    await until(lambda: any(isinstance(fact, BrokerStateChanged) for fact in facts))
+    outbox.put([detection(1)])
+    broker.start()
+    await publisher.stop(5.0)
+    await task
+    assert outbox.depth == 0
+    async with subscribed(broker.settings()) as late:
+        await late.until(lambda: late.last("monitor/status") and late.last("monitor/radio-1/status"))
+        assert late.last("monitor/status")["state"] == "stopped"
+        assert late.last("monitor/radio-1/status")["state"] == "offline"
+
+
 def make_certificate(folder: Path, name: str, *extra: str) -> None:
     command = ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "1", "-subj", f"/CN={name}", *extra]
     command += ["-keyout", f"{folder}/{name}.key", "-out", f"{folder}/{name}.pem"]
