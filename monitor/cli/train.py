@@ -29,8 +29,9 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         default=(),
         metavar="ENCODER",
         help="begin a new run with the weights of this encoder, a name or a file; `large` with those of one compact, or "
-        "of two, the second trained by recipe `fine`; `compact-air` and `large-air` with the encoder that they are for, and "
-        "the first tower of `large-air` with what hears the air for another, named second: `large compact`",
+        "of two, the second trained by recipe `fine`; `compact-air` and `large-air` with the encoder that they are for, and, "
+        "named second, with what hears the air already: for that encoder (`large large`), or for the one that the first tower of "
+        "`large` is (`large compact`)",
     )
     parser.add_argument("--device", default="auto", help="auto, cpu, cuda or cuda:N (default: %(default)s)")
     parser.add_argument("--jobs", type=int, default=2, help="files decoded at a time (default: %(default)s)")

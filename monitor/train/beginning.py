@@ -29,13 +29,16 @@ class Source:
     recipe: Recipe
     sha256: str
     tensors: dict[str, torch.Tensor]
+    part: str = ""
+    """Of the network, which begins with them; empty: all of it."""
 
 
 class Beginning:
     """Encoders whose weights a network begins with.
 
     An encoder begins with one of its own kind; a `Large` also with one or two `compact`, its towers. A network for the air begins
-    with the encoder that it shall serve; a tower of it also with what hears the air for the encoder that the tower is.
+    with the encoder that it shall serve, or, named twice, with what hears the air for it already; a tower of it with what hears the
+    air for the encoder that the tower is.
     """
 
     def __init__(self, names: Sequence[str], *, air: bool = False) -> None:
@@ -43,7 +46,8 @@ class Beginning:
 
         Args:
             names: Of the encoders.
-            air: Whether what begins is a network for the air: then of the first, which it shall serve, and of one a tower.
+            air: Whether what begins is a network for the air: then of the first, which it shall serve, and of that again or of
+                one a tower.
 
         Raises:
             EncoderError: One is not there, or no encoder; or for a network for the air, there is none at all, or one is not what
@@ -77,7 +81,8 @@ class Beginning:
         large = network if isinstance(network, Large) else None
         first = self._sources[0]
         if self._air:
-            _put(self._sources, [network, *(large.towers if large else ())][: len(self._sources)])
+            for source in self._sources:  # first the encoder that is served: where that fits, the network has the parts
+                _put([source], [network.get_submodule(source.part)])
         elif large is None or first.recipe.network != "compact":
             _put(self._sources, [network])
         elif not first.recipe.mel_bins:
@@ -95,16 +100,18 @@ def _stored(name: str) -> Source:
 
 
 def _heard(source: Source, tower: int, served: Source) -> Source:
-    """Return what hears the air for an encoder that is a tower of the one that is served."""
-    theirs = {name: served.tensors.get(f"towers.{tower}.{name}") for name in source.tensors}
-    if not all(one is not None and torch.equal(one, source.tensors[name]) for name, one in theirs.items()):
-        raise EncoderError(
-            f"{source.path} is not what tower {tower} of {served.path} is, so what hears the air for it does not fit"
-        )
+    """Return what hears the air already: for the encoder that is served, or for one that is a tower of it."""
+    part = "" if source.sha256 == served.sha256 else f"towers.{tower}"
+    if part:
+        theirs = {name: served.tensors.get(f"{part}.{name}") for name in source.tensors}
+        if not all(one is not None and torch.equal(one, source.tensors[name]) for name, one in theirs.items()):
+            raise EncoderError(
+                f"{source.path} is not what tower {tower} of {served.path} is, so what hears the air for it does not fit"
+            )
     sha256, tensors = weights.load_query(str(source.path), source.recipe)
     if not tensors:
-        raise EncoderError(f"{source.path} has no network for the air that tower {tower} could begin with")
-    return replace(source, path=source.path.with_suffix(weights.QUERY_SUFFIX), sha256=sha256, tensors=tensors)
+        raise EncoderError(f"{source.path} has no network for the air yet that could be begun with")
+    return replace(source, path=source.path.with_suffix(weights.QUERY_SUFFIX), sha256=sha256, tensors=tensors, part=part)
 
 
 def _put(sources: Sequence[Source], parts: Sequence[nn.Module]) -> None:

@@ -415,21 +415,35 @@ def test_a_tower_for_the_air_begins_with_nothing_else(
     both: Path,
     small: Path,
     folder: Path,
-    chosen: recipe.TrainingRecipe,
     air: recipe.TrainingRecipe,
     held: recipe.TrainingRecipe,
 ) -> None:
     def begin(wanted: recipe.TrainingRecipe, *names: Path) -> None:
         loop.Run(wanted, folder / "cache", folder / "nothing-else", "cpu", [str(one) for one in names])
 
-    with pytest.raises(EncoderError, match=r"has no network for the air that tower 0 could begin with"):
+    with pytest.raises(EncoderError, match=r"has no network for the air yet that could be begun with"):
         begin(held, both, finished[1])
     with pytest.raises(EncoderError, match=r"is not what tower 1 of .* is, so what hears the air for it does not fit"):
         begin(held, both, small, small)
     with pytest.raises(EncoderError, match=r"is not what tower 0 of .* is, so what hears the air for it does not fit"):
         begin(held, small, both)
-    with pytest.raises(EncoderError, match=r"is not what tower 0 of .* is, so what hears the air for it does not fit"):
-        begin(air, small, small)
+    with pytest.raises(EncoderError, match=r"holds the network 'large', not what the recipe asks for"):
+        begin(air, both, small)
+
+
+def test_a_network_for_the_air_goes_on_with_what_hears_the_air_already(
+    finished: Finished, small: Path, folder: Path, air: recipe.TrainingRecipe
+) -> None:
+    """The encoder that is served is named first, as ever; `small` has such a network, `finished` none."""
+    served = weights.read_recipe(small)
+    query, heard = weights.load_query(str(small), served)
+    run = loop.Run(air, folder / "cache", folder / "goes-on", "cpu", [str(small), str(small)])
+    assert run.progress.started_from == f"{served.weights_sha256} {query}"
+    assert all(torch.equal(one, heard[name]) for name, one in run._network.state_dict().items())
+    after = weights.load_query(str(run.train(lambda _: None)), served)[1]
+    assert not all(torch.equal(one, heard[name]) for name, one in after.items())
+    with pytest.raises(EncoderError, match=r"has no network for the air yet that could be begun with"):
+        loop.Run(air, folder / "cache", folder / "goes-on-with-none", "cpu", [str(finished[1]), str(finished[1])])
 
 
 def test_the_shipped_recipes_begin_with_the_shipped_encoders() -> None:
