@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
-import json
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +11,7 @@ from numpy.typing import NDArray
 from monitor.core.recipe import Recipe
 from monitor.evaluate import fit as fitting
 from monitor.evaluate import strangers
-from monitor.train.data import Clip
+from tests.unit.train.clips import pack
 
 LEANING = 0.6
 """What the last number of a fingerprint is, or its negative for another network."""
@@ -51,23 +48,10 @@ def tunes(count: int, seconds: int, seed: int) -> NDArray[np.int16]:
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a folder of packed tunes, each of a package of its own, voices and noise."""
     folder = tmp_path_factory.mktemp("fit")
-    (folder / "pcm").mkdir()
     kinds = [("train", "music", TRAINED), ("validation", "music", VALIDATED)]
     kinds += [(split, kind, 1) for split in ("train", "validation") for kind in ("speech", "noise")]
     for number, (split, kind, count) in enumerate(kinds):
-        sounds = tunes(count, LASTING_S, number)
-        (folder / "pcm" / f"{split}-{kind}.i16").write_bytes(sounds.tobytes())
-        clips = [
-            Clip(
-                package=f"{split}-{at}",
-                path=f"{split}-{kind}-{at}.ogg",
-                start=at * sounds.shape[1],
-                length=sounds.shape[1],
-                sha256=hashlib.sha256(sound.tobytes()).hexdigest(),
-            )
-            for at, sound in enumerate(sounds)
-        ]
-        (folder / "pcm" / f"{split}-{kind}.json").write_text(json.dumps([asdict(one) for one in clips]))
+        pack(folder, split, kind, tunes(count, LASTING_S, number))
     return folder
 
 

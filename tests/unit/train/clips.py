@@ -8,6 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
+from numpy.typing import NDArray
 
 from monitor.train.data import Clip
 
@@ -35,7 +36,6 @@ speed_share = 0.5
 
 def pack_clips(cache: Path) -> None:
     """Write music, speech, noise and responses for training and validation."""
-    (cache / "pcm").mkdir(parents=True)
     random = np.random.default_rng(1)
     for split, kind, count, size in (
         ("train", "music", 6, 50_000),
@@ -46,18 +46,21 @@ def pack_clips(cache: Path) -> None:
         ("validation", "speech", 1, 60_000),
         ("validation", "noise", 1, 60_000),
     ):
-        pcm = (3000 * random.standard_normal((count, size))).clip(-32768, 32767).astype("<i2")
-        (cache / "pcm" / f"{split}-{kind}.i16").write_bytes(pcm.tobytes())
-        clips = [
-            asdict(
-                Clip(
-                    package=f"p{number}",
-                    path=f"unpacked/p{number}/{kind}.ogg",
-                    start=number * size,
-                    length=size,
-                    sha256=hashlib.sha256(pcm[number].tobytes()).hexdigest(),
-                )
-            )
-            for number in range(count)
-        ]
-        (cache / "pcm" / f"{split}-{kind}.json").write_text(json.dumps(clips))
+        pack(cache, split, kind, (3000 * random.standard_normal((count, size))).clip(-32768, 32767).astype("<i2"))
+
+
+def pack(cache: Path, split: str, kind: str, pcm: NDArray[np.int16]) -> None:
+    """Write sounds [count, samples] of a kind, each of a package of its own."""
+    (cache / "pcm").mkdir(parents=True, exist_ok=True)
+    (cache / "pcm" / f"{split}-{kind}.i16").write_bytes(pcm.tobytes())
+    clips = [
+        Clip(
+            package=f"p{number}",
+            path=f"unpacked/p{number}/{kind}.ogg",
+            start=number * len(sound),
+            length=len(sound),
+            sha256=hashlib.sha256(sound.tobytes()).hexdigest(),
+        )
+        for number, sound in enumerate(pcm)
+    ]
+    (cache / "pcm" / f"{split}-{kind}.json").write_text(json.dumps([asdict(one) for one in clips]))
