@@ -24,7 +24,7 @@ from monitor.core.window import REACH, Place, Window, around
 from monitor.messages import Usage
 
 LONGER_VERSION = 6
-"""Hops a longer version has to show that it goes on where a shorter one ends."""
+"""Hops that are waited for where a recording ends: a longer version has to show that it goes on, a repeat that it was the place."""
 SAME_PLACE = 2.0
 """Hops within which two positions in a recording are the same place."""
 _HEARD = np.ones(1, np.bool_)
@@ -174,16 +174,18 @@ class LivePlay:
                     self._weigh(rival, newest)
 
     def lost(self, hop: int) -> bool:
-        """Say whether the play is over: the recording has ended, or it has not been heard for too long.
+        """Say whether the play ends: it has not been heard for too long, or the recording has ended, and what follows was heard."""
+        beyond = self.line.at(hop) - self.references.hops(self.reference_id)
+        return beyond >= LONGER_VERSION or hop - self.last_hop > self._bridge
 
-        Where a recording ends, one that is the same sound and goes on may take over: that is waited for.
-        """
+    def over(self, hop: int) -> bool:
+        """Say whether the recording has ended, and none that is the same sound goes on and may take over."""
         beyond = self.line.at(hop) - self.references.hops(self.reference_id)
         goes_on = beyond < LONGER_VERSION and any(
             not rival.out and self.line.at(hop) + rival.offset < self.references.hops(rival.reference_id) - LONGER_VERSION
             for rival in self.rivals
         )
-        return (beyond >= 1 and not goes_on) or hop - self.last_hop > self._bridge
+        return beyond >= 1 and not goes_on
 
     def finished(self, hops: float) -> bool:
         """Say whether the recording was heard to its end, or within so many hops of it."""
@@ -210,13 +212,17 @@ class LivePlay:
             if 0.9 < line.speed < 1.1:
                 self.line = line
 
-    def jump(self, found: Alignment, ring: Ring) -> None:
-        """Go on elsewhere in the recording: an edit, a loop, or a place that was mistaken for its repetition.
+    def elsewhere(self, found: Alignment, ring: Ring) -> LivePlay:
+        """Return the play as it would be where an alignment has it."""
+        return LivePlay(self.number, found, ring, self.references, self._evidence, bridge=self._bridge)
 
-        If the new line explains the whole play as well as the old one did, it was the right one all along.
-        """
-        other = LivePlay(self.number, found, ring, self.references, self._evidence, bridge=self._bridge)
-        if other.first_hop <= self.first_hop + 1 and other.best_total > self.best_total:
+    def mistaken(self, other: LivePlay) -> bool:
+        """Say whether the play was elsewhere all along: that explains the whole of it, and better."""
+        return other.first_hop <= self.first_hop + 1 and other.best_total > self.best_total
+
+    def jump(self, found: Alignment, other: LivePlay) -> None:
+        """Go on elsewhere in the recording: an edit, a loop, or a place that was mistaken for its repetition."""
+        if self.mistaken(other):
             self.first_hop = self.explains_from = other.first_hop
             self.total, self.best_total = other.total, other.best_total
             self._begin = None

@@ -219,7 +219,7 @@ class Tracker:
             play.yield_to_best()
             if play.lost(hop):
                 self._end(play)
-            elif self._limits.update_every_hops and hop - play.told_hop >= self._limits.update_every_hops:
+            elif self._limits.update_every_hops and hop - play.told_hop >= self._limits.update_every_hops and not play.over(hop):
                 play.told_hop = hop
                 self._saying.append((EventKind.UPDATED, play))
 
@@ -240,11 +240,12 @@ class Tracker:
 
     def _beyond_plays(self, found: Found) -> Sequence[float]:
         """Return what hits say, in nats, beyond what the plays on air account for."""
-        if not found.references or not self._live:
+        going = [play for play in self._live if not play.over(self.ring.newest)]
+        if not found.references or not going:
             return found.nats
         rows = self._references.stretches(found.references, found.positions, 1)[:, 0]
         similarity, nats = np.array(found.similarity, np.float32), np.array(found.nats, np.float32)
-        for mine, own in (play.now for play in self._live if play.now is not None):
+        for mine, own in (play.now for play in going if play.now is not None):
             shared = max(own, 0.0) * (rows @ mine).clip(0.0)
             nats = np.minimum(nats, self._evidence.of(similarity - np.maximum(shared, self._evidence.shared)))
         beyond: list[float] = nats.tolist()
@@ -271,7 +272,7 @@ class Tracker:
 
     def _on_line(self, who: int, position: int, hop: int) -> bool:
         """Say whether a live play that is being heard, or what sounds like it, already is at this place."""
-        return any(play.last_hop > hop - UNHEARD and play.beside(who, position, hop) for play in self._live)
+        return any(play.last_hop > hop - UNHEARD and play.beside(who, position, hop) for play in self._live if not play.over(hop))
 
     def _consider(self, found: Alignment, heard: Heard) -> None:
         """Decide what an alignment that may have enough evidence is: a new play, a jump, another name, or nothing.
@@ -305,53 +306,54 @@ class Tracker:
         return hops <= SPAN and found.at(found.hop - found.hops + 1) <= BEGUN and found.position >= hops - ENDED
 
     def _beside(self, found: Alignment, play: LivePlay, heard: Heard, needed: float) -> bool:
-        """Settle what an alignment is to a play that was on at the time; False: something of its own."""
-        live, same = play in self._live, play.reference_id == found.reference_id
+        """Settle what an alignment is to a play that was on at the time; False: something of its own.
+
+        Of a play whose recording has ended it can only still be learnt that it was elsewhere all along.
+        """
+        live, over, same = play in self._live, play.over(found.hop), play.reference_id == found.reference_id
         own, beyond, alike = contest.compare(found, play, heard, self._evidence)
         again = same and self._restarted(play, found)
         if beyond < needed:
-            if live and not same and alike >= SAME_SOUND:
+            if live and not over and not same and alike >= SAME_SOUND:
                 play.add_rival(found.reference_id, found.position - play.line.at(found.hop), self.ring.last(self.ring.capacity))
                 return True
             if found.evidence < own + BETTER_NATS:
                 return True
-            if live and not again and same:
-                self._jump(play, found)
-                return True
-        if live and same:
-            if found.hop - play.last_hop < self._limits.bridge_hops // 4 and play.last_hop >= found.hop - found.hops:
-                return True
-            if not again:
-                self._jump(play, found)
-                return True
-        return False
-
-    def _jump(self, play: LivePlay, found: Alignment) -> None:
-        play.jump(found, self.ring)
+        if not live or not same:
+            return False
+        clear = found.hop - play.last_hop < self._limits.bridge_hops // 4 and play.last_hop >= found.hop - found.hops
+        if clear and not over and (again or beyond >= needed):
+            return True
+        other = play.elsewhere(found, self.ring)
+        if again or (over and not play.mistaken(other)):
+            return False
+        play.jump(found, other)
         self._keep_apart(play)
         self._add_kin(play)
         self._saying.append((EventKind.UPDATED, play))
+        return True
 
     def _begin(self, found: Alignment, recent: list[LivePlay], least: float, *, whole: bool = False) -> None:
         """Begin a play, unless it is too short or all that was heard of it is less than `least` nats.
 
-        End the one it repeats, and take back those that it explains away.
+        End the one it repeats and those that are over, and take back those that it explains away.
         """
         number, bridge = self._count + 1, self._limits.bridge_hops
         same = [one for one in self._live if one.reference_id == found.reference_id]
-        others = [one for one in recent if one not in same]
+        going = [one for one in same if not one.over(found.hop)]
+        others = [one for one in recent if one not in going]
         begun = LivePlay(number, found, self.ring, self._references, self._evidence, bridge=bridge, others=others)
-        for past in same:
+        for past in going:
             self._part(past, begun)
         self._keep_apart(begun, same)
         heard_s = (begun.last_hop - begun.first_hop) * self._limits.hop_s + (sum(begun.edges) - 1.0) * self._limits.window_s
         if begun.found_total < least or (heard_s < self._limits.min_play_s and not whole):
             return
         begun.places = self._needed.wholes if whole else self._needed.places
-        for play in same:
-            self._end(play)
         for play in list(self._live):
-            if self._explained_away(play, begun):
+            if play in same or play.over(found.hop):
+                self._end(play)
+            elif self._explained_away(play, begun):
                 self._live.remove(play)
                 self._saying.append((EventKind.RETRACTED, play))
         self._count = number

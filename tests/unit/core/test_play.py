@@ -7,7 +7,7 @@ import pytest
 
 from monitor.core.alignment import Alignment
 from monitor.core.line import Line, along
-from monitor.core.play import LivePlay
+from monitor.core.play import LONGER_VERSION, LivePlay
 from monitor.core.ring import Ring
 from monitor.core.window import look
 from tests.unit.core.stories import DIM, EVIDENCE, Air, Shelf, recording
@@ -128,16 +128,20 @@ def test_a_play_is_lost_after_the_bridge() -> None:
     assert lost.index(True) + 31 == play.last_hop + 9
 
 
-def test_a_play_is_over_where_its_recording_is() -> None:
+def test_a_play_is_over_where_its_recording_is_and_lost_soon_after() -> None:
     air = Air(60)
     air.play(SONG, 5.0, from_s=45.0)
     vectors = air.heard()
     play = begin(vectors, found(30, 110.0))
+    over = []
     for hop in range(31, 60):
         hear(play, ring_of(vectors, hop))
+        if play.over(hop):
+            over.append(hop)
         if play.lost(hop):
             break
-    assert hop == pytest.approx(42, abs=1)
+    assert over[0] == pytest.approx(42, abs=1)
+    assert hop == over[0] + LONGER_VERSION - 1
     assert play.last_hop == pytest.approx(38, abs=1)
 
 
@@ -171,7 +175,9 @@ def test_a_jump_keeps_the_beginning_and_takes_the_new_place() -> None:
     first, line = play.first_hop, play.line
     for hop in range(27, 45):
         hear(play, ring_of(vectors, hop))
-    play.jump(found(44, 94.0), ring_of(vectors, 44))
+    there = play.elsewhere(found(44, 94.0), ring_of(vectors, 44))
+    assert not play.mistaken(there)
+    play.jump(found(44, 94.0), there)
     assert play.first_hop == first
     assert play.line.at(44) == pytest.approx(94.0, abs=0.3)
     assert play.begin.at(first) == pytest.approx(line.at(first), abs=0.3)
@@ -183,6 +189,8 @@ def test_a_jump_to_the_place_that_was_right_all_along_puts_the_beginning_right()
     air.play(SONG, 5.0)
     vectors = air.heard()
     play = begin(vectors, found(44, 70.0))
-    play.jump(found(44, 34.0), ring_of(vectors, 44))
+    there = play.elsewhere(found(44, 34.0), ring_of(vectors, 44))
+    assert play.mistaken(there)
+    play.jump(found(44, 34.0), there)
     assert play.first_hop == pytest.approx(10, abs=1)
     assert play.begin.at(10) == pytest.approx(0.0, abs=0.3)

@@ -122,7 +122,10 @@ def test_a_piece_shorter_than_the_least_is_not_told() -> None:
 
 
 def test_what_was_told_of_a_jingle_is_not_told_again() -> None:
-    """Once a drone of two seconds was told in a wrong place, then in the right one, and then once more, from its end to its end."""
+    """Once a drone of two seconds was told in a wrong place, then in the right one, and then once more, from its end to its end.
+
+    The right place is known only when the recording should have ended in the wrong one: then the play is put right.
+    """
     random = np.random.default_rng(14)
     drone, *own = unit(random.standard_normal((5, DIM)))
     rows = unit(0.8 * drone + 0.6 * np.stack(own))
@@ -131,9 +134,9 @@ def test_what_was_told_of_a_jingle_is_not_told_again() -> None:
     heard = unit(unit(heard) + 0.6 * unit(random.standard_normal(heard.shape)))
     tracker, shelf = Tracker("radio", LIMITS, EVIDENCE), Shelf({4: rows})
     events = [event for _, event in follow(tracker, heard, shelf, needed=Needed(anywhere=30.0, whole=11.0, places=100, wholes=6))]
-    plays = plays_of([*events, *tracker.close(shelf)])
-    assert len(plays) == 2
-    assert all(play.end_s > play.start_s + 0.5 for play in plays)
+    (play,) = plays_of([*events, *tracker.close(shelf)])
+    assert (play.start_s, play.end_s) == (pytest.approx(10.0, abs=0.3), pytest.approx(12.0, abs=0.3))
+    assert play.reference_start_s == pytest.approx(0.0, abs=0.3)
 
 
 def test_the_least_may_be_longer_than_what_is_scored_together() -> None:
@@ -155,6 +158,32 @@ def test_a_recording_that_repeats_itself_is_one_play() -> None:
     assert play.reference_id == 9  # once told one round late: the beginning was taken from the line of a later round
     assert play.start_s == pytest.approx(12.3, abs=0.6)
     assert play.end_s == pytest.approx(end_s, abs=0.6)
+
+
+def test_a_play_found_in_the_last_refrain_is_put_right_when_the_recording_goes_on() -> None:
+    """What is on air begins within the first refrain and is more like the last one, with which the recording ends."""
+    refrain, verse = recording(21, 15), recording(22, 20)
+    first = refrain + 0.5 * recording(23, 15)
+    shelf = Shelf.of({1: SONG, 21: np.concatenate([first, verse, refrain])})
+    air = Air(60)
+    air.play(refrain, 10.0, from_s=5.0)
+    end_s = air.play(verse, 20.0)
+    tracker = Tracker("radio", LIMITS, EVIDENCE)
+    events = [event for _, event in follow(tracker, air.heard(), shelf)]
+    assert [event.kind for event in events] == [EventKind.STARTED, EventKind.UPDATED, EventKind.ENDED]
+    assert events[0].play.reference_start_s == pytest.approx(40.0, abs=0.5)
+    assert events[-1].play.reference_start_s == pytest.approx(5.0, abs=0.5)
+    assert (events[-1].play.start_s, events[-1].play.end_s) == (pytest.approx(10.0, abs=0.6), pytest.approx(end_s, abs=0.6))
+
+
+def test_a_recording_that_ended_and_begins_anew_is_another_play_at_once() -> None:
+    """A spot of five seconds, and the same again: what comes next is not the place where the first was all along."""
+    spot = recording(24, 5)
+    air = Air(40)
+    for at_s in (10.0, 15.0, 20.5):
+        air.play(spot, at_s)
+    plays = listen(air, Shelf.of({1: SONG, 24: spot}))
+    assert [play.start_s for play in plays] == [pytest.approx(at_s, abs=0.6) for at_s in (10.0, 15.0, 20.5)]
 
 
 def test_a_refrain_does_not_break_a_play() -> None:
