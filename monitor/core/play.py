@@ -224,7 +224,7 @@ class LivePlay:
         """Go on elsewhere in the recording: an edit, a loop, or a place that was mistaken for its repetition."""
         if self.mistaken(other):
             self.first_hop = self.explains_from = other.first_hop
-            self.total, self.best_total = other.total, other.best_total
+            self.total, self.best_total, self._levels = other.total, other.best_total, other._levels
             self._begin = None
         else:
             self._begin = self.begin if other.reference_id == self.reference_id else None

@@ -217,7 +217,7 @@ class Tracker:
                 self._end(play)
                 continue
             play.yield_to_best()
-            if play.lost(hop):
+            if play.lost(hop) or (play.over(hop) and self._chance(play)):
                 self._end(play)
             elif self._limits.update_every_hops and hop - play.told_hop >= self._limits.update_every_hops and not play.over(hop):
                 play.told_hop = hop
@@ -226,26 +226,28 @@ class Tracker:
     def _end(self, play: LivePlay, *, broken_off: bool = True) -> None:
         """Take a play off the air; the last eight are remembered, for what sounds like them, unless their recording was removed.
 
-        A recording that is broken off as soon as it is found is rarely a play and often a chance likeness, so it must be surer;
-        not so where it was not the station that broke it off.
+        Where it was not the station that broke it off, it is not taken back.
         """
         self._live.remove(play)
-        whole = not self._references.hops(play.reference_id) or play.finished(SNAP_S / self._limits.hop_s)
-        if broken_off and not whole and play.nats < self._needed.anywhere + BROKEN_OFF:
+        if broken_off and self._chance(play):
             self._saying.append((EventKind.RETRACTED, play))
             return
         if self._references.hops(play.reference_id):
             self._past = [*self._past[-7:], play]
         self._saying.append((EventKind.ENDED, play))
 
+    def _chance(self, play: LivePlay) -> bool:
+        """Say whether a play that ends now was none: broken off as soon as it is found it is rarely one, so it must be surer."""
+        whole = not self._references.hops(play.reference_id) or play.finished(SNAP_S / self._limits.hop_s)
+        return not whole and play.nats < self._needed.anywhere + BROKEN_OFF
+
     def _beyond_plays(self, found: Found) -> Sequence[float]:
         """Return what hits say, in nats, beyond what the plays on air account for."""
-        going = [play for play in self._live if not play.over(self.ring.newest)]
-        if not found.references or not going:
+        if not found.references or not self._live:
             return found.nats
         rows = self._references.stretches(found.references, found.positions, 1)[:, 0]
         similarity, nats = np.array(found.similarity, np.float32), np.array(found.nats, np.float32)
-        for mine, own in (play.now for play in going if play.now is not None):
+        for mine, own in (play.now for play in self._live if play.now is not None):
             shared = max(own, 0.0) * (rows @ mine).clip(0.0)
             nats = np.minimum(nats, self._evidence.of(similarity - np.maximum(shared, self._evidence.shared)))
         beyond: list[float] = nats.tolist()
@@ -272,7 +274,7 @@ class Tracker:
 
     def _on_line(self, who: int, position: int, hop: int) -> bool:
         """Say whether a live play that is being heard, or what sounds like it, already is at this place."""
-        return any(play.last_hop > hop - UNHEARD and play.beside(who, position, hop) for play in self._live if not play.over(hop))
+        return any(play.last_hop > hop - UNHEARD and play.beside(who, position, hop) for play in self._live)
 
     def _consider(self, found: Alignment, heard: Heard) -> None:
         """Decide what an alignment that may have enough evidence is: a new play, a jump, another name, or nothing.
@@ -322,10 +324,10 @@ class Tracker:
         if not live or not same:
             return False
         clear = found.hop - play.last_hop < self._limits.bridge_hops // 4 and play.last_hop >= found.hop - found.hops
-        if clear and not over and (again or beyond >= needed):
-            return True
+        if again or (clear and not over and beyond >= needed):
+            return clear and not over
         other = play.elsewhere(found, self.ring)
-        if again or (over and not play.mistaken(other)):
+        if over and not play.mistaken(other):
             return False
         play.jump(found, other)
         self._keep_apart(play)

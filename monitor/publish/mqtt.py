@@ -92,7 +92,10 @@ class MqttPublisher:
         self._loop.call_soon_threadsafe(self._hear, detections)
 
     async def run(self) -> None:
-        """Connect, publish, connect again, until `stop`; who has no broker then asks each once more, to say good-bye."""
+        """Connect, publish, connect again, until `stop`.
+
+        Who has no broker then asks those that this round has left, or each once more, to say good-bye.
+        """
         self._task = asyncio.current_task()
         try:
             while True:

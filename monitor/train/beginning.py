@@ -58,6 +58,8 @@ class Beginning:
             raise EncoderError("the recipe trains the network that hears the air for an encoder: say --start-from and its name")
         if air:
             self._sources[1:] = [_heard(one, at, self._sources[0]) for at, one in enumerate(self._sources[1:])]
+            if len(names) > 2 and any(not one.part for one in self._sources[1:]):
+                raise EncoderError(f"{self.served.path} is named twice, which is all of the network: name no more")
 
     @property
     def hashes(self) -> str:

@@ -176,6 +176,31 @@ def test_a_play_found_in_the_last_refrain_is_put_right_when_the_recording_goes_o
     assert (events[-1].play.start_s, events[-1].play.end_s) == (pytest.approx(10.0, abs=0.6), pytest.approx(end_s, abs=0.6))
 
 
+def test_a_play_put_right_where_it_is_cut_ends_there_and_hard() -> None:
+    """Once what it was like in the wrong place, and after that ended, was kept: it was told to end in a cross-fade, too early."""
+    refrain, verse = recording(21, 15), recording(22, 20)
+    first = refrain + 0.5 * recording(23, 15)
+    shelf = Shelf.of({1: SONG, 21: np.concatenate([first, verse, refrain])})
+    air = Air(60)
+    air.play(refrain, 10.0, from_s=5.0)
+    air.play(verse, 20.0)
+    air.play(SONG, 22.5)
+    plays = listen(air, shelf)
+    assert [play.reference_id for play in plays] == [21, 1]
+    assert plays[0].end_s == pytest.approx(22.5, abs=0.3)
+    assert not plays[0].end_blended
+
+
+def test_a_play_that_is_over_is_told_so_when_the_next_is_told() -> None:
+    jingle, air = recording(25, 6), Air(40)
+    end_s = air.play(jingle, 10.0)
+    air.play(SONG, end_s)
+    events = follow(Tracker("radio", LIMITS, EVIDENCE), air.heard(), Shelf.of({1: SONG, 25: jingle}))
+    kinds = [(event.kind, event.play.reference_id) for _, event in events][:3]
+    assert kinds == [(EventKind.STARTED, 25), (EventKind.ENDED, 25), (EventKind.STARTED, 1)]
+    assert events[1][0] == events[2][0]
+
+
 def test_a_recording_that_ended_and_begins_anew_is_another_play_at_once() -> None:
     """A spot of five seconds, and the same again: what comes next is not the place where the first was all along."""
     spot = recording(24, 5)

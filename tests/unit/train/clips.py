@@ -55,8 +55,8 @@ def pack(cache: Path, split: str, kind: str, pcm: NDArray[np.int16]) -> None:
     (cache / "pcm" / f"{split}-{kind}.i16").write_bytes(pcm.tobytes())
     clips = [
         Clip(
-            package=f"p{number}",
-            path=f"unpacked/p{number}/{kind}.ogg",
+            package=f"{split}-{kind}-{number}",
+            path=f"unpacked/{split}-{kind}-{number}/{kind}.ogg",
             start=number * len(sound),
             length=len(sound),
             sha256=hashlib.sha256(sound.tobytes()).hexdigest(),

@@ -442,6 +442,8 @@ def test_a_network_for_the_air_goes_on_with_what_hears_the_air_already(
     assert all(torch.equal(one, heard[name]) for name, one in run._network.state_dict().items())
     after = weights.load_query(str(run.train(lambda _: None)), served)[1]
     assert not all(torch.equal(one, heard[name]) for name, one in after.items())
+    with pytest.raises(EncoderError, match=r"is named twice, which is all of the network: name no more"):
+        loop.Run(air, folder / "cache", folder / "goes-on-thrice", "cpu", [str(small)] * 3)
     with pytest.raises(EncoderError, match=r"has no network for the air yet that could be begun with"):
         loop.Run(air, folder / "cache", folder / "goes-on-with-none", "cpu", [str(finished[1]), str(finished[1])])
 
