@@ -160,14 +160,20 @@ def test_a_recording_that_repeats_itself_is_one_play() -> None:
     assert play.end_s == pytest.approx(end_s, abs=0.6)
 
 
-def test_a_play_found_in_the_last_refrain_is_put_right_when_the_recording_goes_on() -> None:
-    """What is on air begins within the first refrain and is more like the last one, with which the recording ends."""
+def in_the_refrain() -> tuple[Shelf, Air, float]:
+    """Put a recording on air from 10 s on, from within its first refrain, and return where its verse ends.
+
+    What is on air is more like the last refrain, with which the recording ends.
+    """
     refrain, verse = recording(21, 15), recording(22, 20)
     first = refrain + 0.5 * recording(23, 15)
-    shelf = Shelf.of({1: SONG, 21: np.concatenate([first, verse, refrain])})
     air = Air(60)
     air.play(refrain, 10.0, from_s=5.0)
-    end_s = air.play(verse, 20.0)
+    return Shelf.of({1: SONG, 21: np.concatenate([first, verse, refrain])}), air, air.play(verse, 20.0)
+
+
+def test_a_play_found_in_the_last_refrain_is_put_right_when_the_recording_goes_on() -> None:
+    shelf, air, end_s = in_the_refrain()
     tracker = Tracker("radio", LIMITS, EVIDENCE)
     events = [event for _, event in follow(tracker, air.heard(), shelf)]
     assert [event.kind for event in events] == [EventKind.STARTED, EventKind.UPDATED, EventKind.ENDED]
@@ -178,12 +184,7 @@ def test_a_play_found_in_the_last_refrain_is_put_right_when_the_recording_goes_o
 
 def test_a_play_put_right_where_it_is_cut_ends_there_and_hard() -> None:
     """Once what it was like in the wrong place, and after that ended, was kept: it was told to end in a cross-fade, too early."""
-    refrain, verse = recording(21, 15), recording(22, 20)
-    first = refrain + 0.5 * recording(23, 15)
-    shelf = Shelf.of({1: SONG, 21: np.concatenate([first, verse, refrain])})
-    air = Air(60)
-    air.play(refrain, 10.0, from_s=5.0)
-    air.play(verse, 20.0)
+    shelf, air, _ = in_the_refrain()
     air.play(SONG, 22.5)
     plays = listen(air, shelf)
     assert [play.reference_id for play in plays] == [21, 1]
